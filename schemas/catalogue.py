@@ -1,0 +1,117 @@
+"""The catalogue of event types: which there are, in which versions, and where they come from."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from schemas.payload import Payload
+
+
+class CatalogueError(Exception):
+    """A catalogue that can't be used; the message says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One version of one event type."""
+
+    category: str
+    name: str
+    version: int
+    model: type[Payload]
+
+    def check(self, data: bytes | str) -> None:
+        """Hold a payload's JSON against the rules. Raises pydantic's ValidationError with every violation.
+
+        Whatever else it raises is a bug in the model.
+        """
+        self.model.__pydantic_validator__.validate_json(data)
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the payload's JSON Schema (2020-12)."""
+        schema = self.model.model_json_schema()
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+class Catalogue:
+    """Every event type by (category, name), with all its versions."""
+
+    def __init__(self, event_types: Iterable[EventType]) -> None:
+        self._versions: dict[tuple[str, str], dict[int, EventType]] = {}
+        for event_type in event_types:
+            versions = self._versions.setdefault((event_type.category, event_type.name), {})
+            if event_type.version in versions:
+                raise CatalogueError(
+                    f"{event_type.category}/{event_type.name} version {event_type.version} is there twice:"
+                    f" {versions[event_type.version].model.__module__} and {event_type.model.__module__}"
+                )
+            versions[event_type.version] = event_type
+        self._latest = {key: versions[max(versions)] for key, versions in self._versions.items()}
+
+    def __iter__(self) -> Iterator[EventType]:
+        """Each version of each type, sorted."""
+        for key in sorted(self._versions):
+            yield from (self._versions[key][version] for version in sorted(self._versions[key]))
+
+    def latest(self, category: str, name: str) -> EventType | None:
+        """Return the newest version of a type, or None where the type is unknown."""
+        return self._latest.get((category, name))
+
+    def version(self, category: str, name: str, version: int) -> EventType | None:
+        """Return one version of a type, or None where there is none such."""
+        return self._versions.get((category, name), {}).get(version)
+
+
+def load_catalogue(places: Iterable[str]) -> Catalogue:
+    """Collect the event types of packages (`company.events`) and directories (`./events`).
+
+    A type is any subclass of `Payload` with a category and a name. Raises CatalogueError, naming the
+    place, when it can't be imported or holds no event type.
+    """
+    event_types: list[EventType] = []
+    for place in places:
+        try:
+            modules = list(_modules(place))
+        except CatalogueError:
+            raise
+        except Exception as error:
+            raise CatalogueError(f"event types of {place!r} can't be imported: {error}") from error
+        found = [event_type for module in modules for event_type in _event_types_of(module)]
+        if not found:
+            raise CatalogueError(f"{place!r} holds no event type: a subclass of schemas.payload.Payload")
+        event_types += found
+    return Catalogue(event_types)
+
+
+def _modules(place: str) -> Iterator[ModuleType]:
+    """Import what a setting names: every module of a package, or every .py file of a directory."""
+    if Path(place).is_dir():
+        for path in sorted(Path(place).glob("*.py")):
+            spec = importlib.util.spec_from_file_location(f"_event_types_{path.stem}", path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            yield module
+        return
+    if "/" in place:
+        raise CatalogueError(f"event types: there is no directory {place!r}")
+    package = importlib.import_module(place)
+    yield package
+    for found in pkgutil.iter_modules(getattr(package, "__path__", [])):
+        yield importlib.import_module(f"{place}.{found.name}")
+
+
+def _event_types_of(module: ModuleType) -> Iterator[EventType]:
+    for model in vars(module).values():
+        if not isinstance(model, type) or not issubclass(model, Payload) or model.__module__ != module.__name__:
+            continue
+        if model.event_category is not None and model.event_name is not None:
+            yield EventType(model.event_category, model.event_name, model.event_version, model)

@@ -1,0 +1,70 @@
+"""An event as an application sends it: its fields, their limits, and what a timestamp may look like."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from schemas.verdict import Code
+
+MAX_TEXT = 128
+"""The longest session_id, category, name and event_id, in characters."""
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
+
+
+class SentEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """One event as sent. What decodes into it has the right shape; the rules are `judge`'s."""
+
+    session_id: Text
+    category: Text
+    name: Text
+    timestamp: str
+    data: msgspec.Raw
+    event_id: Text | None = None
+    schema_version: int | None = None
+
+
+REQUIRED_FIELDS = ("session_id", "category", "name", "timestamp", "data")
+KNOWN_FIELDS = frozenset(SentEvent.__struct_fields__)
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Read an ISO 8601 date and time, T or space between them; without an offset it is UTC.
+
+    Returns a time in UTC, cut to microseconds. Raises ValueError for anything else, among it a date
+    alone and times outside the years 1 to 9999.
+    """
+    text = text.upper()
+    if text[10:11] not in ("T", " ") and text[8:9] != "T":
+        raise ValueError("not an ISO 8601 date and time, like 2021-01-01 09:15:27.243860")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("outside the years 1 to 9999") from error
+
+
+def text_fault(field: str, value: Any) -> tuple[Code, str] | None:
+    """Hold session_id, category, name or event_id against the limits; None when it keeps them."""
+    if not isinstance(value, str):
+        return Code.WRONG_TYPE, f"{field} must be a string"
+    if not 1 <= len(value) <= MAX_TEXT:
+        return Code.BAD_VALUE, f"{field} must have 1 to {MAX_TEXT} characters"
+    fault = unstorable_character(value)
+    return (Code.BAD_VALUE, fault) if fault else None
+
+
+def unstorable_character(value: str) -> str | None:
+    """Name what JSON can hold and a database can't: U+0000 and half a surrogate pair; None without such."""
+    if "\0" in value:
+        return "the character U+0000 can't be stored"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "half of a surrogate pair is no character"
+    return None

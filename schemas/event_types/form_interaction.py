@@ -1,0 +1,13 @@
+"""What a visitor does with a form."""
+
+from typing import Any
+
+from schemas.payload import Payload
+
+
+class Submit(Payload, category="form interaction", name="submit"):
+    """A form was sent; `form` holds its fields by name."""
+
+    host: str
+    path: str
+    form: dict[str, Any]

@@ -1,0 +1,32 @@
+"""Identifiers: the one the gateway gives, and the one a row is known by."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:the-eye:event")
+_CANONICAL = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def uuid7(millis: int, random: bytes) -> uuid.UUID:
+    """Return the UUIDv7 (RFC 9562) of a time in milliseconds since 1970 and ten random bytes."""
+    value = (millis & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(random[:10], "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return uuid.UUID(int=value)
+
+
+def row_id(application: str, event_id: str) -> uuid.UUID:
+    """Return the UUID that an event is stored by: its event_id, or a UUIDv5 of application and id.
+
+    Only the canonical form (8-4-4-4-12 hexadecimal digits) counts as a UUID.
+    """
+    if _CANONICAL.fullmatch(event_id):
+        return uuid.UUID(event_id)
+    return uuid.uuid5(uuid.uuid5(_NAMESPACE, application), event_id)
+
+
+def source_id(source: str) -> str:
+    """Return the event_id of a record that came without one: a UUIDv5 of where it stands."""
+    return str(uuid.uuid5(_NAMESPACE, source))

@@ -1,0 +1,104 @@
+"""A record of Kafka as the rules see it, and the names of the headers it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+from schemas.ids import source_id
+
+EVENT_ID = "event_id"
+APPLICATION = "application"
+RECEIVED_AT = "received_at"
+TRACEPARENT = "traceparent"
+CATEGORY = "category"
+NAME = "name"
+SCHEMA_VERSION = "schema_version"
+SOURCE = "source"
+CODES = "codes"
+REVISION = "revision"
+
+UNKNOWN_APPLICATION = "unknown"
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class RawRecord(Protocol):
+    """A record of `events.raw`; aiokafka's `ConsumerRecord` is one.
+
+    `timestamp` is in milliseconds since 1970 UTC, as Kafka keeps it.
+    """
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+def source_of(record: RawRecord) -> str:
+    """Return where a record stands, as `topic:partition:offset`."""
+    return f"{record.topic}:{record.partition}:{record.offset}"
+
+
+def from_millis(millis: int) -> datetime:
+    """Return the UTC time of milliseconds since 1970. Raises ValueError or OverflowError out of range."""
+    return datetime.fromtimestamp(millis / 1000, UTC)
+
+
+def to_millis(moment: datetime) -> int:
+    """Return milliseconds since 1970, rounded to the nearest."""
+    return round(moment.timestamp() * 1000)
+
+
+class Envelope(NamedTuple):
+    """What a raw record says about its event, apart from the value.
+
+    A record that no gateway wrote has an application called `unknown`, the record's own time, and an
+    event_id made of where it stands.
+    """
+
+    event_id: str
+    application: str
+    received_at: datetime
+    key: bytes | None
+
+
+def open_envelope(raw: RawRecord) -> Envelope:
+    """Read a raw record's headers. Never fails: what is unreadable counts as absent."""
+    headers = dict(raw.headers)
+    return Envelope(
+        _text(headers.get(EVENT_ID, b"")) or source_id(source_of(raw)),
+        _application(headers.get(APPLICATION, b"")),
+        _received_at(headers.get(RECEIVED_AT, b"")) or from_millis(max(raw.timestamp, 0)),
+        raw.key,
+    )
+
+
+def _text(header: bytes) -> str:
+    text = header.decode("utf-8", "replace")
+    return text if len(text) <= 128 and "\0" not in text else text[:128].replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+@lru_cache(maxsize=1024)
+def _application(header: bytes) -> str:
+    return _text(header) or UNKNOWN_APPLICATION
+
+
+@lru_cache(maxsize=1024)
+def _received_at(header: bytes) -> datetime | None:
+    try:
+        return from_millis(int(header))
+    except (ValueError, OverflowError, OSError):
+        return None

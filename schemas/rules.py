@@ -1,0 +1,38 @@
+"""What events are held against: the catalogue, and the limits that hold for every type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from schemas.catalogue import Catalogue, EventType
+from schemas.payload import AnyPayload
+from schemas.verdict import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of one deployment. Two processes with equal rules judge alike."""
+
+    catalogue: Catalogue
+    max_event_bytes: int = 64 * 1024
+    max_future: timedelta = timedelta(seconds=60)
+    max_age: timedelta | None = None
+    accept_unknown_types: bool = False
+
+    def type_of(self, category: str, name: str, version: int | None = None) -> EventType | None:
+        """Return the rules of a type, of its latest version unless one is given; None where there are none."""
+        latest = self.catalogue.latest(category, name)
+        if latest is None:
+            return EventType(category, name, version or 1, AnyPayload) if self.accept_unknown_types else None
+        return latest if version is None else self.catalogue.version(category, name, version)
+
+    def time_fault(self, occurred_at: datetime, received_at: datetime) -> tuple[Code, str] | None:
+        """Hold a timestamp against the time the gateway received the event; None when it may pass."""
+        if occurred_at - received_at > self.max_future:
+            seconds = self.max_future.total_seconds()
+            return Code.FUTURE_TIMESTAMP, f"more than {seconds:g} s after the event was received"
+        if self.max_age is not None and received_at - occurred_at > self.max_age:
+            seconds = self.max_age.total_seconds()
+            return Code.TOO_OLD, f"more than {seconds:g} s before the event was received"
+        return None

@@ -1,0 +1,97 @@
+"""The summary of a session, and how one verdict changes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from schemas.verdict import Accepted, Rejected
+
+
+class Status(StrEnum):
+    """Whether more events are expected. A late event opens a closed session again."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class SessionSummary(msgspec.Struct, gc=False):
+    """What is known of one session; encoded as it stands, the value of topic `sessions`.
+
+    `revision` grows by one with every change, so that of two summaries the newer one is known.
+    `started_at` and `ended_at` are the times of the first and last event as they occurred, null while
+    only rejected events came. `updated_at` is when the gateway received the last one.
+    """
+
+    session_id: str
+    applications: list[str]
+    revision: int
+    status: Status
+    started_at: datetime | None
+    ended_at: datetime | None
+    event_count: int
+    rejected_count: int
+    counts_by_type: dict[str, int]
+    first_event_id: str | None
+    last_event_id: str | None
+    updated_at: datetime
+
+    def add(self, verdict: Accepted | Rejected) -> None:
+        """Take one more verdict of this session into account."""
+        if verdict.application not in self.applications:
+            self.applications.append(verdict.application)
+        if isinstance(verdict, Accepted):
+            self._add_event(verdict)
+        else:
+            self.rejected_count += 1
+        self.revision += 1
+        self.status = Status.OPEN
+        self.updated_at = max(self.updated_at, verdict.received_at)
+
+    def _add_event(self, event: Accepted) -> None:
+        self.event_count += 1
+        event_type = f"{event.category}/{event.name}"
+        self.counts_by_type[event_type] = self.counts_by_type.get(event_type, 0) + 1
+        if self.started_at is None or event.occurred_at < self.started_at:
+            self.started_at, self.first_event_id = event.occurred_at, event.event_id
+        if self.ended_at is None or event.occurred_at >= self.ended_at:
+            self.ended_at, self.last_event_id = event.occurred_at, event.event_id
+
+    def close(self) -> None:
+        """Mark the session as closed: nothing came for longer than the gap."""
+        self.revision += 1
+        self.status = Status.CLOSED
+
+
+def new_session(verdict: Accepted | Rejected, session_id: str) -> SessionSummary:
+    """Begin the summary of a session that is unknown so far; the verdict is not yet counted."""
+    return SessionSummary(
+        session_id=session_id,
+        applications=[],
+        revision=0,
+        status=Status.OPEN,
+        started_at=None,
+        ended_at=None,
+        event_count=0,
+        rejected_count=0,
+        counts_by_type={},
+        first_event_id=None,
+        last_event_id=None,
+        updated_at=verdict.received_at,
+    )
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(SessionSummary)
+
+
+def encode_session(summary: SessionSummary) -> bytes:
+    """Return the summary as the JSON that topic `sessions` carries."""
+    return _encoder.encode(summary)
+
+
+def decode_session(value: bytes) -> SessionSummary:
+    """Read a value of topic `sessions`. Raises msgspec.DecodeError on anything else."""
+    return _decoder.decode(value)

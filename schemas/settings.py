@@ -1,0 +1,175 @@
+"""The settings: environment variables `EYE_...`, read once and passed down."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from schemas.catalogue import load_catalogue
+from schemas.rules import Rules
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default; `EYE_` and the name in capitals is its environment variable."""
+
+    model_config = SettingsConfigDict(env_prefix="EYE_", extra="ignore", frozen=True)
+
+    # where things are
+    data_dir: Path = Field(Path(".eye"), description="Directory of the local stack, its key and its locks.")
+    kafka_bootstrap_servers: str | None = Field(
+        None, description="host:port,... of Kafka. Empty: `eye up` starts one on this machine."
+    )
+    postgres_dsn: SecretStr | None = Field(
+        None, description="Connection string of Postgres. Empty: `eye up` starts one on this machine."
+    )
+    topic_prefix: str = Field("", description="Put before the name of each topic.")
+    group: str = Field("", description="Put before the name of each consumer group.")
+
+    # Kafka
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to Kafka."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How to log in, with a SASL_ protocol."
+    )
+    kafka_sasl_username: str | None = Field(None, description="User name for SASL.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="Password for SASL.")
+    kafka_ssl_cafile: Path | None = Field(None, description="CA certificates (PEM). Empty: the system's.")
+    kafka_ssl_certfile: Path | None = Field(None, description="Client certificate (PEM), where the broker wants one.")
+    kafka_ssl_keyfile: Path | None = Field(None, description="Key of the client certificate (PEM).")
+    partitions: Count = Field(6, description="Partitions of each topic, when it is created.")
+    replication_factor: Count | None = Field(
+        None, description="Replicas of each topic, when it is created. Empty: 3, or as many as there are brokers."
+    )
+    raw_retention_hours: Count = Field(168, description="How long `events.raw` is kept; bounds what can be replayed.")
+    validated_retention_hours: Count = Field(168, description="How long `events.validated` is kept.")
+    rejected_retention_hours: Count = Field(720, description="How long `events.rejected` is kept.")
+
+    # gateway
+    gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    gateway_port: Port = Field(8080, description="Port the gateway listens on; 0: any that is free.")
+    applications: Path | None = Field(
+        None, description="applications.toml with the keys. Empty: `applications.toml` in the data directory."
+    )
+    max_event_bytes: Count = Field(64 * 1024, description="Largest event, as JSON.")
+    max_request_bytes: Count = Field(5 * 1024 * 1024, description="Largest request body, after decompression.")
+    max_request_events: Count = Field(5_000, description="Most events of one request.")
+    acknowledge_seconds: Annotated[float, Field(gt=0, lt=2)] = Field(
+        1.5, description="How long a request waits for Kafka before it is answered with 503."
+    )
+    postgres_read_connections: Count = Field(4, description="Connections of the gateway's pool for reads.")
+    statement_timeout_seconds: Seconds = Field(5.0, description="Longest a read may take in Postgres.")
+
+    # rules
+    event_types: Annotated[list[str], NoDecode] = Field(
+        ["schemas.event_types"], description="Packages and directories with event types, separated by commas."
+    )
+    unknown_event_types: Literal["reject", "accept"] = Field(
+        "reject", description="What becomes of an event whose type the catalogue lacks."
+    )
+    max_future_seconds: Seconds = Field(60.0, description="How far a timestamp may be ahead of its reception.")
+    max_age_seconds: Seconds | None = Field(
+        None, description="How far a timestamp may be behind its reception. Empty: any age."
+    )
+
+    # stream and sinks
+    session_gap_seconds: Seconds = Field(
+        1800.0, description="A session closes when this long nothing came for it while its partition went on."
+    )
+    duplicate_window_seconds: Seconds = Field(
+        600.0, description="How long the stream remembers an event_id, to drop the same event sent again."
+    )
+    duplicate_window_events: Count = Field(
+        200_000, description="How many event_ids the stream remembers a partition (about 150 bytes each)."
+    )
+    fetch_bytes: Count = Field(1024 * 1024, description="Most bytes a worker takes from a partition at once.")
+    postgres_write_connections: Count = Field(4, description="Connections of a sink worker's pool.")
+    worker_host: str = Field("127.0.0.1", description="Address of the workers' status page.")
+    stream_port: Port | None = Field(None, description="Port of a stream worker's status page. Empty: none.")
+    sinks_port: Port | None = Field(None, description="Port of a sink worker's status page. Empty: none.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
+
+    @field_validator("event_types", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [place.strip() for place in value.split(",") if place.strip()] if isinstance(value, str) else value
+
+    @field_validator(
+        "kafka_bootstrap_servers", "postgres_dsn", "max_age_seconds", "replication_factor", "applications",
+        "stream_port", "sinks_port", mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @property
+    def applications_file(self) -> Path:
+        """Where the keys are kept."""
+        return self.applications or self.data_dir / "applications.toml"
+
+    @property
+    def stream_group(self) -> str:
+        """The stream's consumer group."""
+        return f"{self.group}eye-stream"
+
+    @property
+    def sinks_group(self) -> str:
+        """The sinks' consumer group."""
+        return f"{self.group}eye-sinks"
+
+    @property
+    def dsn(self) -> str:
+        """Postgres' connection string. Raises SettingsError where none is set."""
+        if self.postgres_dsn is None:
+            raise SettingsError("EYE_POSTGRES_DSN is not set: name a Postgres, or start one with `eye up`.")
+        return self.postgres_dsn.get_secret_value()
+
+    def rules(self) -> Rules:
+        """Return the rules events are held against, the catalogue loaded. Raises CatalogueError."""
+        return Rules(
+            load_catalogue(self.event_types),
+            max_event_bytes=self.max_event_bytes,
+            max_future=timedelta(seconds=self.max_future_seconds),
+            max_age=timedelta(seconds=self.max_age_seconds) if self.max_age_seconds else None,
+            accept_unknown_types=self.unknown_event_types == "accept",
+        )
+
+    def kafka_client(self) -> dict[str, Any]:
+        """Return what every aiokafka client is made with. Raises SettingsError without bootstrap servers."""
+        if self.kafka_bootstrap_servers is None:
+            raise SettingsError("EYE_KAFKA_BOOTSTRAP_SERVERS is not set: name a Kafka, or start one with `eye up`.")
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap_servers,
+            "security_protocol": self.kafka_security_protocol,
+            "ssl_context": self.kafka_ssl(),
+        }
+        if self.kafka_security_protocol.startswith("SASL_"):
+            password = self.kafka_sasl_password
+            options |= {
+                "sasl_mechanism": self.kafka_sasl_mechanism,
+                "sasl_plain_username": self.kafka_sasl_username,
+                "sasl_plain_password": password.get_secret_value() if password else None,
+            }
+        return options
+
+    def kafka_ssl(self) -> ssl.SSLContext | None:
+        """Return the TLS context for Kafka, verifying the broker; None where TLS is off."""
+        if not self.kafka_security_protocol.endswith("SSL"):
+            return None
+        context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+        if self.kafka_ssl_certfile:
+            context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+        return context
+
+
+class SettingsError(Exception):
+    """A setting that is missing or can't be used; the message says which and what to do."""

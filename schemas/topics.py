@@ -1,0 +1,49 @@
+"""The four topics, as they are named, partitioned and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.settings import Settings
+
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How a topic is created. `replication_factor` None: the broker's default."""
+
+    name: str
+    partitions: int
+    replication_factor: int | None
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics' names in one deployment, the prefix included."""
+
+    raw: str
+    validated: str
+    rejected: str
+    sessions: str
+
+
+def topic_names(settings: Settings) -> Topics:
+    """Return the names of the four topics."""
+    prefix = settings.topic_prefix
+    return Topics(f"{prefix}events.raw", f"{prefix}events.validated", f"{prefix}events.rejected", f"{prefix}sessions")
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """Return how the four topics have to be; all have the same number of partitions."""
+    names = topic_names(settings)
+    hours = {
+        names.raw: settings.raw_retention_hours,
+        names.validated: settings.validated_retention_hours,
+        names.rejected: settings.rejected_retention_hours,
+    }
+    kept = {name: {"cleanup.policy": "delete", "retention.ms": str(h * _HOUR_MS)} for name, h in hours.items()}
+    kept[names.sessions] = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+    return [TopicSpec(name, settings.partitions, settings.replication_factor, config) for name, config in kept.items()]

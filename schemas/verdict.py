@@ -1,0 +1,100 @@
+"""What judging a raw record ends in: an accepted event, or a rejected one with every reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+
+class Code(StrEnum):
+    """Why an event breaks a rule. Applications and dashboards rely on these: never renamed."""
+
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    BAD_VALUE = "bad_value"
+    UNKNOWN_FIELD = "unknown_field"
+    UNKNOWN_EVENT_TYPE = "unknown_event_type"
+    BAD_TIMESTAMP = "bad_timestamp"
+    FUTURE_TIMESTAMP = "future_timestamp"
+    TOO_OLD = "too_old"
+    TOO_LARGE = "too_large"
+    TOO_DEEP = "too_deep"
+    VALIDATOR_ERROR = "validator_error"
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One broken rule: its code, the JSON path of the value at fault, a sentence for people."""
+
+    code: Code
+    path: str
+    message: str
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """An event that keeps every rule; encoded as it stands, the value of `events.validated`.
+
+    `data` is the payload's JSON, byte for byte as sent.
+    """
+
+    event_id: str
+    application: str
+    session_id: str
+    category: str
+    name: str
+    occurred_at: datetime
+    received_at: datetime
+    schema_version: int
+    data: msgspec.Raw
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """An event that breaks at least one rule; encoded as it stands, the value of `events.rejected`.
+
+    What could be read is there, the rest is null. `raw` is the record's value: as text, or as base64
+    where it is no UTF-8. Only a value above the size limit is cut (`raw_truncated`); all of it is
+    still in `events.raw`.
+    """
+
+    event_id: str
+    application: str
+    session_id: str | None
+    category: str | None
+    name: str | None
+    timestamp: str | None
+    received_at: datetime
+    errors: list[Violation]
+    raw: str
+    raw_encoding: Literal["utf-8", "base64"] = "utf-8"
+    raw_truncated: bool = False
+
+    @property
+    def codes(self) -> list[str]:
+        """The distinct codes, in the order of the errors."""
+        return list(dict.fromkeys(error.code.value for error in self.errors))
+
+
+Verdict = Accepted | Rejected
+
+_encoder = msgspec.json.Encoder()
+_accepted_decoder = msgspec.json.Decoder(Accepted)
+_rejected_decoder = msgspec.json.Decoder(Rejected)
+
+
+def encode(verdict: Verdict) -> bytes:
+    """Return the verdict as the JSON that its topic carries."""
+    return _encoder.encode(verdict)
+
+
+def decode_accepted(value: bytes) -> Accepted:
+    """Read a value of `events.validated`. Raises msgspec.DecodeError on anything else."""
+    return _accepted_decoder.decode(value)
+
+
+def decode_rejected(value: bytes) -> Rejected:
+    """Read a value of `events.rejected`. Raises msgspec.DecodeError on anything else."""
+    return _rejected_decoder.decode(value)

@@ -1,0 +1,23 @@
+"""What a partition's work is given: a run of records, and what stretch of the partition it covers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.record import RawRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A run of records of one partition, in order.
+
+    It covers the offsets from `start` up to, but without, `next_offset`. There may be fewer records than
+    offsets: transaction markers, compacted and expired records have an offset too.
+    """
+
+    topic: str
+    partition: int
+    start: int
+    next_offset: int
+    records: Sequence[RawRecord]
