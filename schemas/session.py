@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from schemas.verdict import Accepted, Rejected
+from schemas.verdict import Accepted, Verdict
 
 
 class Status(StrEnum):
@@ -22,7 +22,8 @@ class SessionSummary(msgspec.Struct, gc=False):
 
     `revision` grows by one with every change, so that of two summaries the newer one is known.
     `started_at` and `ended_at` are the times of the first and last event as they occurred, null while
-    only rejected events came. `updated_at` is when the gateway received the last one.
+    only rejected events came. `updated_at` is how far the partition was when the last one came: the latest
+    time of reception so far, of any session.
     """
 
     session_id: str
@@ -38,8 +39,8 @@ class SessionSummary(msgspec.Struct, gc=False):
     last_event_id: str | None
     updated_at: datetime
 
-    def add(self, verdict: Accepted | Rejected) -> None:
-        """Take one more verdict of this session into account."""
+    def add(self, verdict: Verdict, now: datetime) -> None:
+        """Take one more verdict of this session into account; `now` is the partition's time, no clock's."""
         if verdict.application not in self.applications:
             self.applications.append(verdict.application)
         if isinstance(verdict, Accepted):
@@ -48,7 +49,7 @@ class SessionSummary(msgspec.Struct, gc=False):
             self.rejected_count += 1
         self.revision += 1
         self.status = Status.OPEN
-        self.updated_at = max(self.updated_at, verdict.received_at)
+        self.updated_at = now
 
     def _add_event(self, event: Accepted) -> None:
         self.event_count += 1
@@ -65,8 +66,8 @@ class SessionSummary(msgspec.Struct, gc=False):
         self.status = Status.CLOSED
 
 
-def new_session(verdict: Accepted | Rejected, session_id: str) -> SessionSummary:
-    """Begin the summary of a session that is unknown so far; the verdict is not yet counted."""
+def new_session(session_id: str, now: datetime) -> SessionSummary:
+    """Begin the summary of a session that is unknown so far."""
     return SessionSummary(
         session_id=session_id,
         applications=[],
@@ -79,7 +80,7 @@ def new_session(verdict: Accepted | Rejected, session_id: str) -> SessionSummary
         counts_by_type={},
         first_event_id=None,
         last_event_id=None,
-        updated_at=verdict.received_at,
+        updated_at=now,
     )
 
 

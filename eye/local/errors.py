@@ -1,0 +1,13 @@
+"""Why something local can't run. Each message is a sentence that says what to do."""
+
+
+class LocalError(Exception):
+    """A local server can't be had."""
+
+
+class MissingTool(LocalError):
+    """This machine lacks something; the message says what to install, or what to set instead."""
+
+
+class StartError(LocalError):
+    """A server did not start; the message has the end of its log and where the rest is."""

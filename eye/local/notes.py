@@ -1,0 +1,59 @@
+"""What a data directory keeps from one start to the next: ports, a password, a name."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+_PORTS = range(20_000, 32_768)
+
+
+def remembered(file: Path, make: Callable[[], str]) -> str:
+    """Return the text that `file` keeps, made and written there the first time. Only its owner may read it."""
+    if not file.exists():
+        _write(file, make())
+    return file.read_text()
+
+
+def remembered_port(file: Path, wanted: int | None, other_than: int | None = None) -> int:
+    """Return a port that is free now: `wanted`, else that of the last start, else any. The file keeps it."""
+    last = int(file.read_text()) if file.exists() else None
+    port = free_port(*(port for port in (wanted, last) if port not in (None, other_than)))
+    while port == other_than:
+        port = free_port()
+    _write(file, str(port))
+    return port
+
+
+def free_port(*preferred: int | None) -> int:
+    """Return the first of the preferred ports that is free on 127.0.0.1, else a free one between 20000 and 32767.
+
+    These lie below the range that the system gives to outgoing connections. In that range a client
+    that knocks again and again at a broker which is down may get the broker's port as its own, connect
+    to itself, and keep the broker from coming back.
+    """
+    for port in preferred:
+        if port is not None and _is_free(port):
+            return port
+    return next(port for port in iter(lambda: random.choice(_PORTS), None) if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # as the servers do: connections of the last run that linger don't matter
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _write(file: Path, text: str) -> None:
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    scratch.touch(mode=0o600)
+    scratch.write_text(text)
+    scratch.replace(file)

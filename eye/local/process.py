@@ -1,0 +1,140 @@
+"""A server as a child process: launched so that it can't outlive us, watched until it is ready, signalled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from eye.local.account import Account, ourselves
+from eye.local.errors import StartError
+
+_LAUNCH = str(Path(__file__).with_name("launch.py"))
+_LOG_LIMIT = 10_000_000
+
+
+class Process:
+    """One server process and its log, with what every kind of server shares.
+
+    A child has a session of its own: Ctrl-C at the terminal reaches us alone, and we can drain before it
+    goes. On Linux the kernel kills it when *the thread that started it* ends, however that comes about.
+    So call `start` on the main thread, or on one that lives as long as the server shall.
+    """
+
+    def __init__(self, name: str, data_dir: Path, stop_signal: signal.Signals) -> None:
+        self.data_dir = data_dir.absolute()
+        self.log = self.data_dir / f"{name.lower()}.log"
+        self._name = name
+        self._stop_signal = stop_signal
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process; a paused one is."""
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def _exited_in_order(self) -> bool:
+        """Whether it has ended, and not by SIGKILL."""
+        return self._child is not None and self._child.poll() not in (None, -signal.SIGKILL)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while there is a process."""
+        return self._child.pid if self._child and self.running else None
+
+    def stop(self, deadline: float = 30) -> None:
+        """End it in good order; kill it when it has not ended after `deadline` seconds."""
+        if self._child and self.running:
+            self.resume()
+            self._child.send_signal(self._stop_signal)
+            try:
+                self._child.wait(deadline)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """End it and its own children at once (SIGKILL), as when the power fails."""
+        if self._child:
+            family = self._family()
+            self._child.kill()
+            _signal(family, signal.SIGKILL)
+            self._child.wait()
+
+    def pause(self) -> None:
+        """Let it and its own children hang (SIGSTOP): connections stay open, nothing answers."""
+        if self._child:
+            self._child.send_signal(signal.SIGSTOP)
+            _signal(self._family(), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        if self._child:
+            _signal(self._family(), signal.SIGCONT)
+            self._child.send_signal(signal.SIGCONT)
+
+    def _launch(
+        self, command: Sequence[str], account: Account | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        who = account or ourselves()
+        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        terms = map(str, (os.getpid(), who.uid, who.gid, who.capability))
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-I", "-S", _LAUNCH, *terms, *command],
+                cwd=self.data_dir,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self._child
+
+    def _run(self, command: Sequence[str], account: Account | None = None, env: Mapping[str, str] | None = None) -> None:
+        """Run a command to its end, its output in the log. Raises StartError when it fails."""
+        if code := self._launch(command, account, env).wait():
+            raise StartError(self._last_words(f"could not be prepared ({Path(command[0]).name} ended with {code})"))
+
+    def _wait_ready(self, ready: Callable[[], bool], deadline: float) -> None:
+        """Wait until the server is ready. Raises StartError, and leaves no process, when it never is."""
+        try:
+            if not wait_until(lambda: not self.running or ready(), deadline):
+                raise StartError(self._last_words(f"was not ready after {deadline:.0f} s"))
+            if not self.running:
+                raise StartError(self._last_words("ended at once"))
+        except BaseException:
+            self.kill()
+            raise
+
+    def _last_words(self, what: str) -> str:
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+        return f"{self._name} {what}. The end of {self.log}:\n{tail}"
+
+    def _family(self) -> list[int]:
+        if not self._child or not self.running:
+            return []
+        lists = Path(f"/proc/{self._child.pid}/task").glob("*/children")
+        return [int(pid) for children in lists for pid in children.read_text().split()]
+
+
+def wait_until(condition: Callable[[], bool], deadline: float) -> bool:
+    """Ask until the condition holds. Returns whether it did within `deadline` seconds."""
+    end = time.monotonic() + deadline
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

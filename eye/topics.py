@@ -1,0 +1,76 @@
+"""The topics in Kafka: made where they are missing, held against what is expected where they are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from schemas.settings import Settings
+from schemas.topics import TopicSpec, topic_specs
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as it stands: `differences` from what is expected, `created` when this call made it."""
+
+    name: str
+    partitions: int | None
+    created: bool
+    differences: tuple[str, ...]
+
+
+async def create_topics(settings: Settings) -> list[TopicState]:
+    """Make the topics that are missing; those that exist are left as they are. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=15_000)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        replicas = settings.replication_factor or min(3, len((await admin.describe_cluster())["brokers"]))
+        missing = [spec for spec in topic_specs(settings) if spec.name not in existing]
+        created = {spec.name for spec in missing if await _create(admin, spec, replicas)}
+        return [await _state(admin, spec, spec.name in created) for spec in topic_specs(settings)]
+    finally:
+        await admin.close()
+
+
+async def check_topics(settings: Settings) -> list[TopicState]:
+    """Hold the topics against what is expected, changing nothing. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=15_000)
+    await admin.start()
+    try:
+        return [await _state(admin, spec, False) for spec in topic_specs(settings)]
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, replicas: int) -> bool:
+    """Make one topic; False when somebody else was quicker."""
+    topic = NewTopic(spec.name, spec.partitions, replicas, topic_configs=dict(spec.config))
+    response = await admin.create_topics([topic])
+    for _, code, *rest in response.topic_errors:
+        error = for_code(code)
+        if error is TopicAlreadyExistsError:
+            return False
+        if code:
+            raise error(f"{spec.name}: {rest}")
+    return True
+
+
+async def _state(admin: AIOKafkaAdminClient, spec: TopicSpec, created: bool) -> TopicState:
+    (described,) = await admin.describe_topics([spec.name])
+    if described["error_code"]:
+        return TopicState(spec.name, None, created, ("missing: `eye topics create` makes it",))
+    partitions = len(described["partitions"])
+    differences = [] if partitions == spec.partitions else [f"{partitions} partitions, expected {spec.partitions}"]
+    actual = await _config(admin, spec.name)
+    differing = {key: value for key, value in spec.config.items() if actual.get(key) != value}
+    differences += [f"{key} is {actual.get(key)}, expected {value}" for key, value in differing.items()]
+    return TopicState(spec.name, partitions, created, tuple(differences))
+
+
+async def _config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+    responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    return {entry[0]: entry[1] for response in responses for resource in response.resources for entry in resource[4]}

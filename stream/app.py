@@ -1,0 +1,48 @@
+"""The stream's Faust app: one agent, from raw records to verdicts and sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka import TopicPartition
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from schemas.settings import Settings
+from schemas.topics import topic_names
+from stream.metrics import StreamMetrics
+from stream.partition import StreamPartition
+from stream.transport.app import ChunkApp
+from stream.transport.instance import claim_instance
+from stream.transport.partitions import Partitions
+from stream.transport.worker import Worker
+
+
+def build_worker(settings: Settings) -> Worker:
+    """Build a stream worker; has to be called in the event loop that it will run in. Raises CatalogueError."""
+    rules = settings.rules()
+    registry = CollectorRegistry()
+    metrics = StreamMetrics(registry)
+    app = ChunkApp(
+        settings,
+        group=settings.stream_group,
+        instance=claim_instance(settings.data_dir, settings.stream_group),
+        read_committed=False,
+    )
+
+    async def committed(raw: TopicPartition) -> int | None:
+        return await app.chunk_consumer.committed(TP(raw.topic, raw.partition))
+
+    def make_work(topic: str, partition: int) -> StreamPartition:
+        return StreamPartition(settings, rules, metrics, TopicPartition(topic, partition), committed)
+
+    partitions = Partitions(app.reading, make_work)
+
+    @app.agent(app.chunks(topic_names(settings).raw))
+    async def judge_and_group(chunks: Any) -> None:
+        """Hand each chunk of the raw topic to its partition, where it becomes verdicts and session updates."""
+        async for chunk in chunks:
+            partitions.hand(chunk)
+
+    address = (settings.worker_host, settings.stream_port) if settings.stream_port is not None else None
+    return Worker(app, partitions, registry, address=address)

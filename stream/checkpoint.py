@@ -1,0 +1,115 @@
+"""One Kafka transaction for each chunk: what it led to, and how far the raw topic is done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from schemas.record import Headers
+from schemas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH_BYTES = 900_000
+"""Largest batch; brokers take 1 MiB by default, overhead included."""
+
+_REQUEST_MS = 30_000
+_TRANSACTION_MS = 60_000
+_STOP_SECONDS = 2.0
+
+
+class OutgoingRecord(NamedTuple):
+    """A record to be written."""
+
+    key: bytes | None
+    value: bytes
+    headers: Headers
+
+
+class Checkpoint:
+    """The transactions of one raw partition, under a transactional id of its own.
+
+    Whoever opens it last is the only one who can commit: an earlier owner's open transaction is ended and
+    its later ones fail.
+    """
+
+    def __init__(self, settings: Settings, group: str, raw: TopicPartition) -> None:
+        self._options = settings.kafka_client()
+        self._group = group
+        self._raw = raw
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self) -> None:
+        """Fence every earlier owner. Raises KafkaError."""
+        self._producer = AIOKafkaProducer(
+            **self._options,
+            client_id=f"{self._group}-{self._raw.topic}-{self._raw.partition}",
+            transactional_id=f"{self._group}-{self._raw.topic}-{self._raw.partition}",
+            transaction_timeout_ms=_TRANSACTION_MS,
+            request_timeout_ms=_REQUEST_MS,
+            max_batch_size=MAX_BATCH_BYTES,
+        )
+        await self._producer.start()
+
+    @asynccontextmanager
+    async def transaction(self, next_offset: int) -> AsyncIterator[Transaction]:
+        """Commit what the body writes together with the raw topic's offset: all of it, or nothing.
+
+        Raises KafkaError or TimeoutError when it is not known to be committed; then the checkpoint has to
+        be closed and opened again, and the committed offset tells whether it was.
+        """
+        assert self._producer is not None, "the checkpoint is not open"
+        async with asyncio.timeout(_TRANSACTION_MS / 1000):
+            await self._producer.begin_transaction()
+            transaction = Transaction(self._producer, self._raw.partition)
+            yield transaction
+            await asyncio.gather(
+                self._producer.send_offsets_to_transaction({self._raw: next_offset}, self._group),
+                transaction.delivered(),
+            )
+            await self._producer.commit_transaction()
+
+    async def close(self) -> None:
+        """Let go; a transaction that is still open is left to be ended by the next `open` of anybody."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer.stop()
+        except Exception as error:
+            log.debug("producer of %s:%d left behind: %r", *self._raw, error)
+            await producer.client.close()
+
+
+class Transaction:
+    """What is written within one transaction; every record goes to the raw record's own partition."""
+
+    def __init__(self, producer: AIOKafkaProducer, partition: int) -> None:
+        self._producer = producer
+        self._partition = partition
+        self._deliveries: list[asyncio.Future[object]] = []
+
+    async def write(self, topic: str, records: Iterable[OutgoingRecord]) -> None:
+        """Write records to a topic, in order. Raises KafkaError, ValueError for a record above the limit."""
+        batch = self._producer.create_batch()
+        for record in records:
+            if batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is None:
+                await self._send(topic, batch)
+                batch = self._producer.create_batch()
+                if batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is None:
+                    raise ValueError(f"a record for {topic} has more than {MAX_BATCH_BYTES} bytes")
+        if batch.record_count():
+            await self._send(topic, batch)
+
+    async def _send(self, topic: str, batch: object) -> None:
+        self._deliveries.append(await self._producer.send_batch(batch, topic, partition=self._partition))
+
+    async def delivered(self) -> None:
+        """Wait until the broker has everything. Raises KafkaError."""
+        await asyncio.gather(*self._deliveries)

@@ -1,0 +1,176 @@
+"""What the stream does with one partition of the raw topic."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
+from functools import lru_cache
+
+from aiokafka import TopicPartition
+
+from schemas import record
+from schemas.judge import judge
+from schemas.record import Headers, RawRecord, source_of, to_millis
+from schemas.rules import Rules
+from schemas.session import SessionSummary, decode_session, encode_session
+from schemas.settings import Settings
+from schemas.topics import topic_names
+from schemas.verdict import Accepted, Rejected, Verdict, decode_accepted, encode
+from stream.checkpoint import Checkpoint, OutgoingRecord
+from stream.duplicates import RecentEvents
+from stream.metrics import StreamMetrics
+from stream.sessions import SessionBook
+from stream.transport.chunk import Chunk
+from stream.transport.lookup import Lookup
+
+log = logging.getLogger(__name__)
+
+Judged = tuple[RawRecord, Verdict]
+
+
+class StreamPartition:
+    """Judges a raw partition's records, groups them by session, and publishes both, exactly once.
+
+    `committed` returns the offset that the stream's group committed for a partition, None where there is none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        rules: Rules,
+        metrics: StreamMetrics,
+        raw: TopicPartition,
+        committed: Callable[[TopicPartition], Awaitable[int | None]],
+    ) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._metrics = metrics
+        self._topics = topic_names(settings)
+        self._raw = raw
+        self._committed = committed
+        self._checkpoint = Checkpoint(settings, settings.stream_group, raw)
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        settings = self._settings
+        self._sessions = SessionBook(timedelta(seconds=settings.session_gap_seconds))
+        self._recent = RecentEvents(
+            timedelta(seconds=settings.duplicate_window_seconds), settings.duplicate_window_events
+        )
+
+    async def open(self) -> int:
+        """Fence the former owner; only then is what it committed final, and state and offset are read."""
+        await self._checkpoint.open()
+        self._start_afresh()
+        async with Lookup(self._settings) as lookup:
+            await self._restore_sessions(lookup)
+            await self._restore_recent(lookup)
+            return self._within(await self._committed(self._raw), *await lookup.bounds(self._raw))
+
+    def _within(self, committed: int | None, earliest: int, end: int) -> int:
+        if committed is None:
+            return earliest
+        if committed > end:
+            raise LookupError(
+                f"the stream stands at offset {committed}, but the partition ends at {end}: the topic was made"
+                f" anew; reset the offsets of group {self._settings.stream_group}"
+            )
+        if committed < earliest:
+            log.error("%s:%d: offsets %d to %d have expired unread", *self._raw, committed, earliest - 1)
+        return max(committed, earliest)
+
+    async def _restore_sessions(self, lookup: Lookup) -> None:
+        latest: dict[str, SessionSummary] = {}
+        async for published in lookup.read(TopicPartition(self._topics.sessions, self._raw.partition)):
+            if published.value is not None:
+                summary = decode_session(published.value)
+                latest[summary.session_id] = summary
+        self._sessions.restore(latest.values())
+
+    async def _restore_recent(self, lookup: Lookup) -> None:
+        if self._sessions.now is None:
+            return
+        since = self._sessions.now - timedelta(seconds=self._settings.duplicate_window_seconds)
+        validated = TopicPartition(self._topics.validated, self._raw.partition)
+        async for published in lookup.read(validated, since):
+            self._recent.add(decode_accepted(published.value))
+
+    async def process(self, chunk: Chunk) -> None:
+        """Turn a chunk into verdicts and session updates, all or nothing."""
+        with self._metrics.chunk(len(chunk.records)):
+            judged = [(raw, judge(raw, self._rules)) for raw in chunk.records]
+            first_time, again = self._without_duplicates(judged)
+            updates = self._sessions.apply(verdict for _, verdict in first_time)
+            async with self._checkpoint.transaction(chunk.next_offset) as transaction:
+                await transaction.write(self._topics.validated, _validated(first_time))
+                await transaction.write(self._topics.rejected, _rejected(first_time))
+                await transaction.write(self._topics.sessions, _sessions(updates.values()))
+        self._metrics.count([verdict for _, verdict in first_time], again)
+
+    def _without_duplicates(self, judged: Sequence[Judged]) -> tuple[list[Judged], list[Accepted]]:
+        """Part the records that count from those that came before."""
+        first_time: list[Judged] = []
+        again: list[Accepted] = []
+        for raw, verdict in judged:
+            if isinstance(verdict, Accepted) and not self._recent.add(verdict):
+                again.append(verdict)
+            else:
+                first_time.append((raw, verdict))
+        return first_time, again
+
+    async def close(self) -> None:
+        """Let go of the producer and of the sessions' disk space."""
+        await self._checkpoint.close()
+        self._sessions.close()
+
+
+def _validated(judged: Iterable[Judged]) -> Iterable[OutgoingRecord]:
+    for raw, verdict in judged:
+        if isinstance(verdict, Accepted):
+            headers = [
+                *_common_headers(raw, verdict),
+                *_type_headers(verdict.category, verdict.name, verdict.schema_version),
+                (record.SOURCE, source_of(raw).encode()),
+            ]
+            yield OutgoingRecord(raw.key, encode(verdict), headers)
+
+
+def _rejected(judged: Iterable[Judged]) -> Iterable[OutgoingRecord]:
+    for raw, verdict in judged:
+        if isinstance(verdict, Rejected):
+            headers = [
+                *_common_headers(raw, verdict),
+                (record.SOURCE, source_of(raw).encode()),
+                (record.CODES, ",".join(verdict.codes).encode()),
+            ]
+            key = verdict.session_id.encode() if verdict.session_id is not None else None
+            yield OutgoingRecord(key, encode(verdict), headers)
+
+
+def _sessions(summaries: Iterable[SessionSummary]) -> Iterable[OutgoingRecord]:
+    for summary in summaries:
+        headers = [(record.REVISION, str(summary.revision).encode())]
+        yield OutgoingRecord(summary.session_id.encode(), encode_session(summary), headers)
+
+
+def _common_headers(raw: RawRecord, verdict: Verdict) -> Headers:
+    """The raw record's own headers, made up for where no gateway wrote them."""
+    if len(raw.headers) == 4 and raw.headers[0][0] == record.EVENT_ID:
+        return raw.headers
+    traceparent = [header for header in raw.headers if header[0] == record.TRACEPARENT]
+    return [
+        (record.EVENT_ID, verdict.event_id.encode()),
+        (record.APPLICATION, verdict.application.encode()),
+        (record.RECEIVED_AT, str(to_millis(verdict.received_at)).encode()),
+        *traceparent,
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _type_headers(category: str, name: str, version: int) -> Headers:
+    return (
+        (record.CATEGORY, category.encode()),
+        (record.NAME, name.encode()),
+        (record.SCHEMA_VERSION, str(version).encode()),
+    )

@@ -1,0 +1,94 @@
+"""The sessions of one partition: which are open, and what each verdict does to them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from schemas.session import SessionSummary, Status, decode_session, encode_session, new_session
+from schemas.verdict import Verdict
+
+
+class SessionBook:
+    """The summaries of a partition's sessions.
+
+    Open ones are in memory, closed ones on disk. Time is what the records say: it stands at the latest
+    reception so far, so that a replay opens and closes the same sessions at the same records.
+    """
+
+    def __init__(self, gap: timedelta) -> None:
+        self._gap = gap
+        self._open: dict[str, SessionSummary] = {}  # in the order they were last touched
+        self._closed = _ClosedSessions()
+        self.now: datetime | None = None
+
+    def __len__(self) -> int:
+        """How many sessions are open."""
+        return len(self._open)
+
+    def restore(self, summaries: Iterable[SessionSummary]) -> None:
+        """Take up the summaries as they were last published, the latest of each session."""
+        by_time = sorted(summaries, key=lambda summary: summary.updated_at)
+        self._open = {s.session_id: s for s in by_time if s.status is Status.OPEN}
+        self._closed.keep(s for s in by_time if s.status is Status.CLOSED)
+        if by_time:
+            self.now = by_time[-1].updated_at
+
+    def apply(self, verdicts: Iterable[Verdict]) -> dict[str, SessionSummary]:
+        """Take verdicts into account, in order. Returns the summaries that changed, by session_id."""
+        changed: dict[str, SessionSummary] = {}
+        for verdict in verdicts:
+            if verdict.session_id is not None:
+                now = self.now = max(self.now or verdict.received_at, verdict.received_at)
+                changed[verdict.session_id] = self._touch(verdict.session_id, verdict, now)
+                self._close_idle(changed, now)
+        return changed
+
+    def _touch(self, session_id: str, verdict: Verdict, now: datetime) -> SessionSummary:
+        summary = self._open.pop(session_id, None) or self._closed.find(session_id)
+        if summary is None:
+            summary = new_session(session_id, now)
+        summary.add(verdict, now)
+        self._open[session_id] = summary
+        return summary
+
+    def _close_idle(self, changed: dict[str, SessionSummary], now: datetime) -> None:
+        idle = []
+        for summary in self._open.values():
+            if now - summary.updated_at <= self._gap:
+                break
+            idle.append(summary)
+        for summary in idle:
+            summary.close()
+            changed[summary.session_id] = self._open.pop(summary.session_id)
+        if idle:
+            self._closed.keep(idle)
+
+    def close(self) -> None:
+        """Let go of the disk space."""
+        self._closed.close()
+
+
+class _ClosedSessions:
+    """Summaries of closed sessions, in a temporary database that goes with the process."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("pragma journal_mode = off")
+        self._database.execute("create table closed (session_id text primary key, summary blob) without rowid")
+        self._any = False
+
+    def keep(self, summaries: Iterable[SessionSummary]) -> None:
+        rows = [(summary.session_id, encode_session(summary)) for summary in summaries]
+        self._any = self._any or bool(rows)
+        self._database.executemany("insert or replace into closed values (?, ?)", rows)
+
+    def find(self, session_id: str) -> SessionSummary | None:
+        if not self._any:
+            return None
+        row = self._database.execute("select summary from closed where session_id = ?", (session_id,)).fetchone()
+        return decode_session(row[0]) if row else None
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,165 @@
+"""Faust's consumer, changed in two places: it delivers chunks, and reads from where the work says.
+
+What of Faust and aiokafka is used beyond their public names stands in this module alone and is held by
+`tests/unit/test_stream_transport_faust.py`; both are pinned.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import aiokafka
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from stream.transport.chunk import Chunk
+from stream.transport.reading import Reading
+
+log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 0.2
+_BUSY_SECONDS = 0.02
+
+
+class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread with aiokafka's consumer, made from the app's own options."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        self._assignor = RoundRobinPartitionAssignor
+        return aiokafka.AIOKafkaConsumer(
+            **self.app.consumer_options, partition_assignment_strategy=[RoundRobinPartitionAssignor]
+        )
+
+    async def committed(self, tp: TP) -> int | None:
+        """Return the group's committed offset, None where there is none. Raises KafkaError."""
+        offset: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
+        return offset
+
+    def end_offset(self, tp: TP) -> int | None:
+        """Return the end as of the last fetch: of what is committed, where only that is read."""
+        consumer = self._consumer
+        if consumer is None or tp not in consumer.assignment():
+            return None
+        committed_only = self.app.consumer_options["isolation_level"] == "read_committed"
+        end: int | None = consumer.last_stable_offset(tp) if committed_only else consumer.highwater(tp)
+        return end
+
+    async def seek_now(self, tp: TP, offset: int) -> None:
+        """Seek in the consumer's own thread. Raises IllegalStateError when the partition is not ours."""
+        await self.call_thread(self._seek_now, tp, offset)
+
+    async def _seek_now(self, tp: TP, offset: int) -> None:
+        self._ensure_consumer().seek(tp, offset)
+
+    async def report(self, offsets: Mapping[TP, int]) -> None:
+        """Commit offsets to the group. Raises KafkaError."""
+        committed = {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+        await self.call_thread(self._ensure_consumer().commit, committed)
+
+
+class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
+    """Delivers a `Chunk` where Faust's consumer delivers a message, and acknowledges nothing."""
+
+    _thread: ChunkConsumerThread
+
+    def _new_consumer_thread(self) -> ChunkConsumerThread:
+        return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def reading(self) -> Reading:
+        """Where the partitions are read from."""
+        reading: Reading = self.app.reading
+        return reading
+
+    async def committed(self, tp: TP) -> int | None:
+        """Return the group's committed offset, None where there is none. Raises KafkaError."""
+        return await self._thread.committed(tp)
+
+    def end_offset(self, tp: TP) -> int | None:
+        """Return the partition's end as of the last fetch, None while it is unknown."""
+        return self._thread.end_offset(tp)
+
+    async def report_positions(self, offsets: Mapping[TP, int]) -> None:
+        """Commit offsets to the group for the tools that show lag; a failure is logged and no more."""
+        try:
+            await self._thread.report({tp: o for tp, o in offsets.items() if tp in self.assignment()})
+        except KafkaError as error:
+            log.info("positions not reported to Kafka: %s", error)
+
+    async def perform_seek(self) -> None:
+        """Leave the positions alone: each partition's work says where it is read from."""
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Leave the partition alone: `Reading` bounds what is buffered."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """See `on_buffer_full`."""
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Leave it to the worker's own watch: this one knows only acknowledged messages."""
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Fetch and deliver, until Faust stops the fetcher. The only place that seeks and fetches."""
+        while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+            if not self.flow_active:
+                await self.wait(self.can_resume_flow)
+                continue
+            await self._seek_where_asked()
+            wanted, others_wait = self.reading.wanted(self.assignment())
+            if not wanted:
+                await self.reading.wait_for_change(_IDLE_SECONDS)
+                continue
+            try:
+                fetched = await self._thread.getmany(wanted, _BUSY_SECONDS if others_wait else _IDLE_SECONDS)
+            except self.consumer_stopped_errors:
+                return
+            for tp, records in fetched.items():
+                await self._deliver(tp, records)
+
+    async def _seek_where_asked(self) -> None:
+        for tp, offset in self.reading.take_seeks().items():
+            try:
+                await self._thread.seek_now(tp, offset)
+            except IllegalStateError:
+                log.info("%s:%d is no longer ours, not sought", tp.topic, tp.partition)
+            else:
+                self.reading.sought(tp, offset)
+
+    async def _deliver(self, tp: TP, records: list[Any]) -> None:
+        """Hand what was fetched of a partition to its agent, as one chunk."""
+        start = self.reading.position(tp)
+        if start is None or not self.flow_active:
+            return
+        if records[0].offset < start:
+            records = [record for record in records if record.offset >= start]
+        if not records:
+            return
+        last = records[-1]
+        chunk = Chunk(tp.topic, tp.partition, start, last.offset + 1, records)
+        message = ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000,
+            last.timestamp_type,
+            None,
+            None,
+            chunk,
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+        self.reading.advance(tp, chunk.next_offset)
+        await self.wait_first(self.callback(message), self.suspend_flow.wait())
+
+
+class ChunkTransport(driver.Transport):  # type: ignore[misc]
+    """Faust's transport with the consumer above."""
+
+    Consumer = ChunkConsumer

@@ -1,0 +1,86 @@
+"""A worker's status page: `/healthz`, `/readyz` and `/metrics`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from aiohttp import web
+from faust.types import TP
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from stream.transport.partitions import PartitionStatus
+
+STALLED_SECONDS = 30.0
+"""A partition that has lag and did not move for this long is stalled."""
+
+StatusOf = Callable[[], Mapping[TP, PartitionStatus]]
+EndOf = Callable[[TP], int | None]
+
+
+class PartitionCollector:
+    """Position and lag of each owned partition, for Prometheus."""
+
+    def __init__(self, status: StatusOf, end: EndOf) -> None:
+        self._status, self._end = status, end
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Yield the gauges as they are now."""
+        labels = ["topic", "partition"]
+        position = GaugeMetricFamily(POSITION, "Next offset to be worked on.", labels=labels)
+        lag = GaugeMetricFamily(LAG, "Messages between the position and the partition's end.", labels=labels)
+        failures = GaugeMetricFamily(FAILURES, "Failed attempts in a row; 0 when it works.", labels=labels)
+        for tp, status in self._status().items():
+            where = [tp.topic, str(tp.partition)]
+            failures.add_metric(where, status.failures)
+            if status.position is not None:
+                position.add_metric(where, status.position)
+                lag.add_metric(where, lag_of(status, self._end(tp)))
+        return [position, lag, failures]
+
+
+POSITION = "eye_partition_position"
+LAG = "eye_partition_lag_messages"
+FAILURES = "eye_partition_failures"
+
+
+def lag_of(status: PartitionStatus, end: int | None) -> int:
+    """Return how many offsets a partition is behind; 0 while its end is unknown."""
+    return max((end or 0) - (status.position or 0), 0)
+
+
+def status_page(
+    registry: CollectorRegistry, status: StatusOf, end: EndOf, stopping: Callable[[], bool]
+) -> web.Application:
+    """Build the page. It answers 503 with the partitions at fault when something is wrong."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        now = time.monotonic()
+        stalled = {
+            f"{tp.topic}:{tp.partition}": s.error or "does not move"
+            for tp, s in status().items()
+            if now - s.moved_at > STALLED_SECONDS and lag_of(s, end(tp)) > 0
+        }
+        return _answer("stalled", stalled)
+
+    async def readyz(_: web.Request) -> web.Response:
+        if stopping():
+            return _answer("stopping", {"worker": "stopping"})
+        owned = status()
+        failing = {f"{tp.topic}:{tp.partition}": s.error for tp, s in owned.items() if s.failures}
+        return _answer("failing", failing if owned else {"worker": "owns no partition yet"})
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    page = web.Application()
+    page.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    return page
+
+
+def _answer(word: str, faults: Mapping[str, str | None]) -> web.Response:
+    return web.json_response(
+        {"status": word if faults else "ok", **({word: faults} if faults else {})}, status=503 if faults else 200
+    )

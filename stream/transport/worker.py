@@ -1,0 +1,117 @@
+"""The life of a worker process: start, work, stop cleanly, or crash."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from stream.transport.app import ChunkApp
+from stream.transport.partitions import Partitions
+from stream.transport.status import PartitionCollector, status_page
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 5.0
+_REPORT_SECONDS = 5.0
+
+
+class WorkerCrashed(Exception):
+    """The worker ended without having been asked to; a new process has to take over."""
+
+
+class Worker:
+    """A Faust app, its partitions and its status page, as one process runs them."""
+
+    def __init__(
+        self,
+        app: ChunkApp,
+        partitions: Partitions,
+        registry: CollectorRegistry,
+        *,
+        address: tuple[str, int] | None = None,
+        report_positions: bool = False,
+    ) -> None:
+        self._app = app
+        self._partitions = partitions
+        self._registry = registry
+        self._address = address
+        self._report_positions = report_positions
+        self._stop = asyncio.Event()
+        registry.register(PartitionCollector(partitions.status, app.end_offset))
+        app.on_partitions_assigned.connect(self._assigned, weak=False)
+        app.on_partitions_revoked.connect(self._revoked, weak=False)
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then finish what is begun. Raises WorkerCrashed."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with self._status_page():
+            working = asyncio.create_task(self._work())
+            stopped = asyncio.create_task(self._stop.wait())
+            await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                await working
+            working.cancel()
+            await self._shut_down()
+
+    async def _work(self) -> None:
+        """Run the app until it crashes."""
+        try:
+            await self._app.start()
+            if self._report_positions:
+                self._app.add_future(self._report())
+            await self._app.wait_until_stopped()
+        except Exception as error:
+            raise WorkerCrashed(f"{type(error).__name__}: {error}") from error
+        raise WorkerCrashed(f"the Faust app stopped by itself: {self._app.crash_reason!r}")
+
+    async def _shut_down(self) -> None:
+        """Finish the chunks at hand, then leave. Results and positions are stored by then, whatever Faust does."""
+        log.info("stopping")
+        await self._partitions.stop()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._app.stop()
+        except Exception as error:
+            log.info("Faust did not stop cleanly: %s: %s", type(error).__name__, error)
+
+    async def _assigned(self, _: object, assigned: set[TP], **kwargs: object) -> None:
+        log.info("partitions assigned: %s", ", ".join(sorted(f"{tp.topic}:{tp.partition}" for tp in assigned)))
+        self._partitions.start(assigned)
+
+    async def _revoked(self, _: object, revoked: set[TP], **kwargs: object) -> None:
+        await self._partitions.stop(revoked)
+
+    async def _report(self) -> None:
+        """Tell Kafka the positions now and then; they are kept elsewhere."""
+        reported: dict[TP, int] = {}
+        while True:
+            await asyncio.sleep(_REPORT_SECONDS)
+            now = {tp: s.position for tp, s in self._partitions.status().items() if s.position is not None}
+            changed = {tp: position for tp, position in now.items() if reported.get(tp) != position}
+            if changed:
+                await self._app.chunk_consumer.report_positions(changed)
+                reported = now
+
+    @asynccontextmanager
+    async def _status_page(self) -> AsyncIterator[None]:
+        if self._address is None:
+            yield
+            return
+        page = status_page(self._registry, self._partitions.status, self._app.end_offset, self._stop.is_set)
+        runner = web.AppRunner(page, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, *self._address).start()
+            log.info("status page on http://%s:%d/healthz", *runner.addresses[0][:2])
+            yield
+        finally:
+            await runner.cleanup()
