@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from importlib import resources
-from typing import LiteralString, NamedTuple, cast
+from typing import NamedTuple
 
-import psycopg
+from psycopg import AsyncConnection
 
 _ALONE = "select pg_advisory_xact_lock(hashtext('eye.migrations'))"
 
@@ -35,41 +35,43 @@ class _Migration(NamedTuple):
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def migrate(dsn: str) -> list[str]:
+async def migrate(dsn: str) -> list[str]:
     """Apply what is pending and return the names of what was applied now, in order.
 
-    Each migration is applied in a transaction of its own. Several processes may run this at once: they
+    Each migration is applied in a transaction of its own. Several processes may do this at once: they
     take turns. Raises MigrationError when a file was changed after it had been applied, psycopg.Error
     when Postgres is away or a migration fails; those before it stay applied.
     """
     applied = []
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        while (name := _apply_next(connection)) is not None:
+    async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+        while (name := await _apply_next(connection)) is not None:
             applied.append(name)
     return applied
 
 
-def pending(dsn: str) -> list[str]:
-    """Return the names of the migrations that `migrate` would apply, and change nothing. Raises as it does."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        return [migration.name for migration in _pending(connection)]
+async def pending(dsn: str) -> list[str]:
+    """Return the names of what `migrate` would apply, and change nothing. Raises as it does."""
+    async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+        return [migration.name for migration in await _pending(connection)]
 
 
-def _apply_next(connection: psycopg.Connection) -> str | None:
-    with connection.transaction():
-        connection.execute(_ALONE)
-        connection.execute("set local lock_timeout = '10s'")  # else all writers would queue behind a migration
-        if _is_first(connection):
-            connection.execute(_MAKE_TABLE)
-        for migration in _pending(connection):
-            connection.execute(cast(LiteralString, migration.sql))
-            connection.execute(_RECORD, (migration.name, migration.checksum))
+async def _apply_next(connection: AsyncConnection) -> str | None:
+    async with connection.transaction():
+        await connection.execute(_ALONE)
+        await connection.execute("set local lock_timeout = '10s'")  # else all writers would queue behind a migration
+        if await _is_first(connection):
+            await connection.execute(_MAKE_TABLE)
+        for migration in await _pending(connection):
+            await connection.execute(migration.sql)
+            await connection.execute(_RECORD, (migration.name, migration.checksum))
             return migration.name
     return None
 
 
-def _pending(connection: psycopg.Connection) -> list[_Migration]:
-    applied = {} if _is_first(connection) else dict(connection.execute(_APPLIED).fetchall())
+async def _pending(connection: AsyncConnection) -> list[_Migration]:
+    applied: dict[str, str] = {}
+    if not await _is_first(connection):
+        applied = dict(await (await connection.execute(_APPLIED)).fetchall())
     migrations = _migrations()
     for migration in migrations:
         if applied.get(migration.name, migration.checksum) != migration.checksum:
@@ -79,8 +81,8 @@ def _pending(connection: psycopg.Connection) -> list[_Migration]:
     return [migration for migration in migrations if migration.name not in applied]
 
 
-def _is_first(connection: psycopg.Connection) -> bool:
-    return connection.execute(_IS_FIRST).fetchone() == (True,)
+async def _is_first(connection: AsyncConnection) -> bool:
+    return await (await connection.execute(_IS_FIRST)).fetchone() == (True,)
 
 
 def _migrations() -> list[_Migration]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ MAX_BATCH_BYTES = 900_000
 
 _REQUEST_MS = 30_000
 _TRANSACTION_MS = 60_000
+_RETRY_MS = 20
 _STOP_SECONDS = 2.0
 
 
@@ -38,8 +39,9 @@ class Checkpoint:
     its later ones fail.
     """
 
-    def __init__(self, settings: Settings, group: str, raw: TopicPartition) -> None:
+    def __init__(self, settings: Settings, group: str, raw: TopicPartition, targets: Sequence[str]) -> None:
         self._options = settings.kafka_client()
+        self._targets = targets
         self._group = group
         self._raw = raw
         self._producer: AIOKafkaProducer | None = None
@@ -53,8 +55,11 @@ class Checkpoint:
             transaction_timeout_ms=_TRANSACTION_MS,
             request_timeout_ms=_REQUEST_MS,
             max_batch_size=MAX_BATCH_BYTES,
+            retry_backoff_ms=_RETRY_MS,
         )
         await self._producer.start()
+        for topic in self._targets:  # known beforehand, a transaction's first batches go out together
+            await self._producer.partitions_for(topic)
 
     @asynccontextmanager
     async def transaction(self, next_offset: int) -> AsyncIterator[Transaction]:

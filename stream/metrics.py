@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -15,17 +15,18 @@ class StreamMetrics:
     """The stream's metrics, in a registry of their own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._accepted = Counter(
-            "eye_stream_accepted_total", "Events that kept every rule.", ["application"], registry=registry
+        self._events = Counter(
+            "eye_stream_events_total",
+            "Raw records judged, by verdict: accepted, rejected, or duplicate of an event accepted before.",
+            ["application", "verdict"],
+            registry=registry,
         )
-        self._rejected = Counter(
-            "eye_stream_rejected_total", "Events that broke a rule, by its code.", ["application", "code"],
+        self._violations = Counter(
+            "eye_stream_violations_total",
+            "Rejected events by the code of each rule they broke.",
+            ["application", "code"],
             registry=registry,
-        )  # fmt: skip
-        self._duplicates = Counter(
-            "eye_stream_duplicates_total", "Events dropped since they came before.", ["application"],
-            registry=registry,
-        )  # fmt: skip
+        )
         self._records = Histogram(
             "eye_stream_chunk_records", "Records of a chunk.", buckets=(1, 10, 100, 1_000, 10_000), registry=registry
         )
@@ -40,17 +41,17 @@ class StreamMetrics:
             yield
         self._records.observe(records)
 
-    def count(self, verdicts: Iterable[Verdict], duplicates: Iterable[Accepted]) -> None:
+    def count(self, verdicts: Sequence[Verdict], duplicates: Iterable[Accepted]) -> None:
         """Count what a committed chunk led to."""
-        accepted: Tally[str] = Tally()
+        events = Tally((verdict.application, _word(verdict)) for verdict in verdicts)
+        events.update((duplicate.application, "duplicate") for duplicate in duplicates)
+        for labels, number in events.items():
+            self._events.labels(*labels).inc(number)
         for verdict in verdicts:
-            match verdict:
-                case Accepted(application=application):
-                    accepted[application] += 1
-                case Rejected(application=application):
-                    for code in verdict.codes:
-                        self._rejected.labels(application, code).inc()
-        for application, number in accepted.items():
-            self._accepted.labels(application).inc(number)
-        for application, number in Tally(event.application for event in duplicates).items():
-            self._duplicates.labels(application).inc(number)
+            if isinstance(verdict, Rejected):
+                for code in verdict.codes:
+                    self._violations.labels(verdict.application, code).inc()
+
+
+def _word(verdict: Verdict) -> str:
+    return "accepted" if isinstance(verdict, Accepted) else "rejected"

@@ -49,7 +49,8 @@ class StreamPartition:
         self._topics = topic_names(settings)
         self._raw = raw
         self._committed = committed
-        self._checkpoint = Checkpoint(settings, settings.stream_group, raw)
+        targets = (self._topics.validated, self._topics.rejected, self._topics.sessions)
+        self._checkpoint = Checkpoint(settings, settings.stream_group, raw, targets)
         self._start_afresh()
 
     def _start_afresh(self) -> None:

@@ -21,6 +21,7 @@ class SessionBook:
         self._gap = gap
         self._open: dict[str, SessionSummary] = {}  # in the order they were last touched
         self._closed = _ClosedSessions()
+        self._none_idle_until: datetime | None = None
         self.now: datetime | None = None
 
     def __len__(self) -> int:
@@ -54,9 +55,12 @@ class SessionBook:
         return summary
 
     def _close_idle(self, changed: dict[str, SessionSummary], now: datetime) -> None:
+        if self._none_idle_until is not None and now <= self._none_idle_until:
+            return
         idle = []
         for summary in self._open.values():
             if now - summary.updated_at <= self._gap:
+                self._none_idle_until = summary.updated_at + self._gap
                 break
             idle.append(summary)
         for summary in idle:

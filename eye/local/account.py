@@ -42,8 +42,9 @@ def not_root(data: Path, program: Path) -> Account:
     if os.getuid() != 0:
         return ourselves()
     uid, gid = _owner(data)
-    closed = [folder for path in (data, program) for folder in path.parents if not _may_enter(folder, uid, gid)]
-    return Account(uid, gid, _pass_key(closed[-1]) if closed else -1)
+    folders = {*data.parents, *program.parents}
+    closed = sorted(folder for folder in folders if not _may_enter(folder, uid, gid))
+    return Account(uid, gid, _pass_key(closed[0]) if closed else -1)
 
 
 def _owner(data: Path) -> tuple[int, int]:

@@ -54,9 +54,8 @@ def _ask_maven(cached: Path) -> None:
         options = ["-DincludeScope=runtime", f"-Dmdep.outputFile={answer}"]
         maven = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
         if maven.returncode or not answer.exists():
-            raise LocalError(
-                f"Maven could not fetch Kafka; mend what it says and try again:\n{maven.stdout[-2000:].strip()}"
-            )
+            said = maven.stdout[-2000:].strip()
+            raise LocalError(f"Maven could not fetch Kafka; mend what it says and try again:\n{said}")
         answer.replace(cached)
 
 

@@ -12,7 +12,7 @@ _PORTS = range(20_000, 32_768)
 
 
 def remembered(file: Path, make: Callable[[], str]) -> str:
-    """Return the text that `file` keeps, made and written there the first time. Only its owner may read it."""
+    """Return the text that `file` keeps, made and written there the first time, for its owner alone."""
     if not file.exists():
         _write(file, make())
     return file.read_text()
@@ -29,9 +29,9 @@ def remembered_port(file: Path, wanted: int | None, other_than: int | None = Non
 
 
 def free_port(*preferred: int | None) -> int:
-    """Return the first of the preferred ports that is free on 127.0.0.1, else a free one between 20000 and 32767.
+    """Return the first of the preferred ports that is free on 127.0.0.1, else one from 20000 to 32767.
 
-    These lie below the range that the system gives to outgoing connections. In that range a client
+    Those lie below the range that the system gives to outgoing connections. In that range a client
     that knocks again and again at a broker which is down may get the broker's port as its own, connect
     to itself, and keep the broker from coming back.
     """

@@ -26,11 +26,14 @@ class Process:
     So call `start` on the main thread, or on one that lives as long as the server shall.
     """
 
-    def __init__(self, name: str, data_dir: Path, stop_signal: signal.Signals) -> None:
+    def __init__(
+        self, name: str, data_dir: Path, stop_signal: signal.Signals, env: Mapping[str, str] | None = None
+    ) -> None:
         self.data_dir = data_dir.absolute()
         self.log = self.data_dir / f"{name.lower()}.log"
         self._name = name
         self._stop_signal = stop_signal
+        self._env = dict(env or {})
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,7 +62,7 @@ class Process:
                 self.kill()
 
     def kill(self) -> None:
-        """End it and its own children at once (SIGKILL), as when the power fails."""
+        """End it and its own children at once (SIGKILL)."""
         if self._child:
             family = self._family()
             self._child.kill()
@@ -78,18 +81,20 @@ class Process:
             _signal(self._family(), signal.SIGCONT)
             self._child.send_signal(signal.SIGCONT)
 
-    def _launch(
-        self, command: Sequence[str], account: Account | None = None, env: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
-        who = account or ourselves()
+    def _prepare(self) -> None:
+        """Make the data directory, and put a log that has become long aside."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
+
+    def _launch(self, command: Sequence[str], account: Account | None = None) -> subprocess.Popen[bytes]:
+        who = account or ourselves()
         terms = map(str, (os.getpid(), who.uid, who.gid, who.capability))
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-I", "-S", _LAUNCH, *terms, *command],
                 cwd=self.data_dir,
-                env={**os.environ, **(env or {})},
+                env=os.environ | self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -97,10 +102,10 @@ class Process:
             )
         return self._child
 
-    def _run(self, command: Sequence[str], account: Account | None = None, env: Mapping[str, str] | None = None) -> None:
+    def _run(self, command: Sequence[str], account: Account | None = None) -> None:
         """Run a command to its end, its output in the log. Raises StartError when it fails."""
-        if code := self._launch(command, account, env).wait():
-            raise StartError(self._last_words(f"could not be prepared ({Path(command[0]).name} ended with {code})"))
+        if code := self._launch(command, account).wait():
+            raise StartError(self._last_words(f"could not be prepared: {command[0]} ended with {code}"))
 
     def _wait_ready(self, ready: Callable[[], bool], deadline: float) -> None:
         """Wait until the server is ready. Raises StartError, and leaves no process, when it never is."""
@@ -120,8 +125,12 @@ class Process:
     def _family(self) -> list[int]:
         if not self._child or not self.running:
             return []
-        lists = Path(f"/proc/{self._child.pid}/task").glob("*/children")
-        return [int(pid) for children in lists for pid in children.read_text().split()]
+        family: list[int] = []
+        for children in Path(f"/proc/{self._child.pid}/task").glob("*/children"):
+            # a thread that has just ended has none
+            with suppress(OSError):
+                family.extend(map(int, children.read_text().split()))
+        return family
 
 
 def wait_until(condition: Callable[[], bool], deadline: float) -> bool:

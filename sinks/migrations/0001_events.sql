@@ -1,12 +1,13 @@
 -- Accepted events, a partition for each month of occurred_at (UTC). The default partition takes what has no
 -- month of its own, so that an insert never fails for want of one. A unique index can't span partitions
--- without occurred_at: that an event is here once is event_keys' part.
+-- without occurred_at: that an event is here once is event_keys' part. Texts of an index compare by their bytes,
+-- which is fast, and the same whatever the system's locale is.
 create table eye.events (
     event_id uuid not null,
-    application text not null,
-    session_id text not null,
-    category text not null,
-    name text not null,
+    application text collate "C" not null,
+    session_id text collate "C" not null,
+    category text collate "C" not null,
+    name text collate "C" not null,
     occurred_at timestamptz not null,
     received_at timestamptz not null,
     schema_version int not null,
@@ -31,7 +32,7 @@ create table eye.events_default partition of eye.events default;
 -- One row for each stored event: an id that comes again with another timestamp is still the same event.
 create table eye.event_keys (
     event_id uuid not null,
-    application text not null,
+    application text collate "C" not null,
     occurred_at timestamptz not null,
     primary key (event_id, application)
 );

@@ -1,10 +1,10 @@
 -- Events that break a rule, each with every reason and the value as it came.
 create table eye.rejected_events (
     event_id uuid not null,
-    application text not null,
-    session_id text,
-    category text,
-    name text,
+    application text collate "C" not null,
+    session_id text collate "C",
+    category text collate "C",
+    name text collate "C",
     timestamp text,
     received_at timestamptz not null,
     codes text[] not null,

@@ -1,9 +1,10 @@
--- The newest summary of each session.
+-- The newest summary of each session. Updated with every chunk that has events of it: the free space keeps most
+-- updates on their page, off the indexes.
 create table eye.sessions (
-    session_id text primary key,
+    session_id text collate "C" primary key,
     applications text[] not null,
     revision bigint not null,
-    status text not null,
+    status text collate "C" not null,
     started_at timestamptz,
     ended_at timestamptz,
     event_count bigint not null,
@@ -12,7 +13,7 @@ create table eye.sessions (
     first_event_id text,
     last_event_id text,
     updated_at timestamptz not null
-);
+) with (fillfactor = 80);
 
 comment on table eye.sessions is 'The newest summary of each session.';
 comment on column eye.sessions.revision is 'Grows with every change; an older summary never replaces a newer one.';

@@ -1,7 +1,7 @@
 -- Makes the monthly partitions of eye.events from last month to so many months ahead, and returns the names of
 -- those made now. Rows that the default partition holds of such a month are moved. Any number of times, several
--- at once: the lock on eye.events lets one in at a time, and neither readers nor writers wait for it. They wait
--- for the default partition alone, and only while a partition is made.
+-- at once. Where one is missing, writers wait while it is made: whoever had taken its rows for the default
+-- partition's before would find them refused there. Readers wait only for the default partition.
 create function eye.make_event_partitions(ahead_months int) returns setof text
 language plpgsql as $$
 declare
@@ -11,10 +11,11 @@ declare
     end_moment timestamptz;
     partition text;
 begin
-    lock table only eye.events in share update exclusive mode;
     for ahead in -1..ahead_months loop
         month := this_month + make_interval(months => ahead);
         partition := to_char(month, '"events_"YYYY_MM');
+        continue when to_regclass('eye.' || partition) is not null;
+        lock table only eye.events in share row exclusive mode;
         continue when to_regclass('eye.' || partition) is not null;
         first_moment := month at time zone 'UTC';
         end_moment := (month + interval '1 month') at time zone 'UTC';

@@ -1,0 +1,32 @@
+"""Timing a consumer that counts what it has done."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import time
+from collections.abc import Callable
+
+WARM_UP = 0.05
+
+
+async def timed(done: Callable[[], int], number: int) -> None:
+    """Wait until `done` says that all is done, and print the figures as a line of JSON.
+
+    `rate` is in events per second, `cpu_us` in microseconds an event, both after the first five percent.
+    """
+    while done() < number * WARM_UP:
+        await asyncio.sleep(0.002)
+    begin, cpu, first = time.perf_counter(), _cpu(), done()
+    while done() < number:
+        await asyncio.sleep(0.002)
+    seconds, counted = time.perf_counter() - begin, done() - first
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figure = {"rate": counted / seconds, "cpu_us": (_cpu() - cpu) / counted * 1e6, "peak_rss_mib": peak}
+    print(json.dumps(figure), flush=True)
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

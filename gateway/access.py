@@ -1,0 +1,69 @@
+"""Access: which key a request carries, and whether it opens the route."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from enum import Enum
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from gateway.keys import Grant, Scope
+from gateway.problems import Forbidden, Handler, Unauthorized
+from gateway.state import GATEWAY, GRANT
+
+
+class Access(Enum):
+    """What a route asks of a key: nothing, any key at all, or one of some scopes."""
+
+    OPEN = None
+    ANY_KEY = frozenset[Scope]()
+    WRITE = frozenset({Scope.WRITE})
+    READ = frozenset({Scope.READ})
+    WRITE_OR_READ = frozenset({Scope.WRITE, Scope.READ})
+
+
+def guarded(handler: Handler, access: Access) -> Handler:
+    """Return the handler behind its guard; behind it, `request[GRANT]` is there."""
+    wanted = access.value
+    if wanted is None:
+        return handler
+
+    async def guard(request: web.Request) -> web.StreamResponse:
+        grant = _grant(request)
+        if wanted and not wanted & grant.scopes:
+            scopes = " or ".join(sorted(wanted))
+            raise Forbidden(f"This key of {grant.application} lacks the scope {scopes}.")
+        request[GRANT] = grant
+        return await handler(request)
+
+    return guard
+
+
+def _grant(request: web.Request) -> Grant:
+    key = presented_key(request.headers)
+    if key is None:
+        raise Unauthorized("Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`.")
+    grant = request.app[GATEWAY].keys.find(key)
+    if grant is None:
+        raise Unauthorized("This key is not known.")
+    return grant
+
+
+def presented_key(headers: CIMultiDictProxy[str]) -> str | None:
+    """Return the key of a request, from `Authorization` (Bearer, or Basic as user name) or `X-API-Key`."""
+    scheme, _, credentials = headers.get("Authorization", "").strip().partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return credentials.strip() or None
+        case "basic":
+            return _user_name(credentials.strip())
+    return headers.get("X-API-Key", "").strip() or None
+
+
+def _user_name(credentials: str) -> str | None:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[0] or None
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,132 @@
+"""The gateway's application: every route, who may use it, and what runs beside the requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from gateway import docs
+from gateway.access import Access, guarded
+from gateway.catalogue import get_schema, get_schemas
+from gateway.connection import BATCH_BYTES
+from gateway.database import Database
+from gateway.health import get_healthz, get_metrics, get_readyz
+from gateway.ingest import post_events, validate_events
+from gateway.intake import Reader
+from gateway.keys import KeyRing
+from gateway.metrics import Metrics
+from gateway.openapi import openapi
+from gateway.problems import Handler, answer_problems
+from gateway.publisher import RECORD_OVERHEAD, Publisher
+from gateway.reads import (
+    get_error_summary,
+    get_errors,
+    get_event,
+    get_events,
+    get_session,
+    get_session_events,
+    get_sessions,
+)
+from gateway.state import GATEWAY, Gateway
+from schemas.settings import Settings, SettingsError
+
+
+class Route(NamedTuple):
+    """One call of the gateway."""
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+
+
+def build_app(settings: Settings) -> web.Application:
+    """Return the gateway as an application; it connects when it is started, and waits for none.
+
+    It is to be served by `gateway.server`, which leaves the decompression of bodies to it. Raises
+    SettingsError or CatalogueError for settings that can't be used.
+    """
+    if settings.max_event_bytes + RECORD_OVERHEAD > BATCH_BYTES:
+        raise SettingsError(f"EYE_MAX_EVENT_BYTES is at most {BATCH_BYTES - RECORD_OVERHEAD}: Kafka takes no more.")
+    app = web.Application(middlewares=[count_requests, answer_problems], client_max_size=settings.max_request_bytes)
+    metrics = Metrics()
+    app[GATEWAY] = Gateway(
+        settings=settings,
+        rules=settings.rules(),
+        keys=KeyRing(settings.applications_file),
+        reader=Reader(max_events=settings.max_request_events, max_event_bytes=settings.max_event_bytes),
+        publisher=Publisher(settings, metrics),
+        database=Database(settings),
+        metrics=metrics,
+    )
+    for route in _routes(settings):
+        app.router.add_route(route.method, route.path, guarded(route.handler, route.access))
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, guarded(route.handler, route.access))
+    app.cleanup_ctx.extend([_publishing, _reading])
+    return app
+
+
+def _routes(settings: Settings) -> list[Route]:
+    return [
+        Route("POST", "/events", post_events, Access.WRITE),
+        Route("POST", "/events/", post_events, Access.WRITE),
+        Route("POST", "/events/validate", validate_events, Access.WRITE_OR_READ),
+        Route("GET", "/events", get_events, Access.READ),
+        Route("GET", "/events/", get_events, Access.READ),
+        Route("GET", "/events/{event_id}", get_event, Access.READ),
+        Route("GET", "/sessions", get_sessions, Access.READ),
+        Route("GET", "/sessions/{session_id}", get_session, Access.READ),
+        Route("GET", "/sessions/{session_id}/events", get_session_events, Access.READ),
+        Route("GET", "/errors", get_errors, Access.READ),
+        Route("GET", "/errors/summary", get_error_summary, Access.READ),
+        Route("GET", "/schemas", get_schemas, Access.ANY_KEY),
+        Route("GET", "/schemas/{category}/{name}", get_schema, Access.ANY_KEY),
+        Route("GET", "/healthz", get_healthz, Access.OPEN),
+        Route("GET", "/readyz", get_readyz, Access.OPEN),
+        Route("GET", "/metrics", get_metrics, Access.OPEN),
+        Route("GET", "/openapi.json", _document(msgspec.json.encode(openapi(settings))), Access.OPEN),
+        Route("GET", "/docs", _get_docs, Access.OPEN),
+    ]
+
+
+async def _publishing(app: web.Application) -> AsyncIterator[None]:
+    publisher = app[GATEWAY].publisher
+    await publisher.start()
+    yield
+    await publisher.stop()
+
+
+async def _reading(app: web.Application) -> AsyncIterator[None]:
+    database = app[GATEWAY].database
+    await database.open()
+    yield
+    await database.close()
+
+
+@web.middleware
+async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count and time every request by its route."""
+    started = time.perf_counter()
+    response = await handler(request)
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "none"
+    metrics = request.app[GATEWAY].metrics
+    metrics.requests.labels(request.method, route, response.status).inc()
+    metrics.request_seconds.labels(route).observe(time.perf_counter() - started)
+    return response
+
+
+def _document(body: bytes) -> Handler:
+    async def get_document(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    return get_document
+
+
+async def _get_docs(_: web.Request) -> web.Response:
+    return web.Response(text=docs.PAGE, content_type="text/html", headers=docs.HEADERS)

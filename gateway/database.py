@@ -1,0 +1,96 @@
+"""The database, for reading alone: a small pool, each statement in a read-only transaction with a time limit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from gateway.problems import BadRequest, ProblemCode, Unavailable
+from schemas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 1.5
+"""How long a read waits for a connection."""
+
+PROBE_SECONDS = 0.5
+"""How long the question whether Postgres is there may take."""
+
+
+class Database:
+    """Postgres as the reads see it. It may be away, at the start as well as later."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._limit_ms = int(settings.statement_timeout_seconds * 1000)
+        self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] | None = None
+        self._connections = settings.postgres_read_connections
+        self._dsn = settings.dsn if settings.postgres_dsn else None
+
+    async def open(self) -> None:
+        """Begin to connect. Returns at once, whether Postgres is there or not."""
+        if self._dsn is None:
+            return
+        self._pool = AsyncConnectionPool(
+            self._dsn,
+            min_size=1,
+            max_size=self._connections,
+            # prepared statements would be planned without a look at the values
+            kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": 2, "row_factory": dict_row},
+            configure=self._configure,
+            check=AsyncConnectionPool.check_connection,
+            timeout=WAIT_SECONDS,
+            open=False,
+        )
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._pool is not None:
+            await self._pool.close(timeout=2)
+
+    async def rows(self, query: str, parameters: Mapping[str, Any]) -> list[DictRow]:
+        """Return what a query finds. Raises Unavailable while Postgres is away or takes too long."""
+        if self._pool is None:
+            raise _away("EYE_POSTGRES_DSN is not set: name a Postgres, or start one with `eye up`.")
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(query.encode(), parameters)
+                return await cursor.fetchall()
+        except psycopg.errors.QueryCanceled:
+            raise Unavailable(
+                f"The read took more than {self._limit_ms / 1000:g} s: ask for less at once.",
+                code=ProblemCode.READ_TIMEOUT,
+            ) from None
+        except psycopg.errors.UndefinedTable as error:
+            log.error("a table is missing, run `eye migrate`: %s", error)
+            raise _away("The tables are not there yet: make them with `eye migrate`.") from None
+        except psycopg.DataError as error:  # nothing but the parameters is data here
+            raise BadRequest(f"Postgres can't take a parameter: {error}", code=ProblemCode.BAD_PARAMETER) from None
+        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            log.warning("a read failed: %s", error)
+            raise _away("Postgres is away: events can be sent, and read when it is back.") from None
+
+    async def fault(self) -> str | None:
+        """Ask whether Postgres is there; None when it is, else why it is not."""
+        if self._pool is None:
+            return "EYE_POSTGRES_DSN is not set"
+        try:
+            async with self._pool.connection(timeout=PROBE_SECONDS):
+                return None
+        except (PoolTimeout, psycopg.Error) as error:
+            return f"Postgres is away: {error}"
+
+    async def _configure(self, connection: AsyncConnection[Any]) -> None:
+        await connection.execute("set default_transaction_read_only = on")
+        await connection.execute(b"set statement_timeout = %d" % self._limit_ms)
+        await connection.execute("set timezone = 'UTC'")
+
+
+def _away(detail: str) -> Unavailable:
+    return Unavailable(detail, code=ProblemCode.POSTGRES_UNAVAILABLE)

@@ -1,0 +1,40 @@
+"""Live, ready, and the metrics."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.state import GATEWAY
+
+
+async def get_healthz(_: web.Request) -> web.Response:
+    """Alive: the process answers."""
+    return _json(200, {"status": "alive"})
+
+
+async def get_readyz(request: web.Request) -> web.Response:
+    """Ready: events can be accepted. Postgres is shown, but only reads need it."""
+    gateway = request.app[GATEWAY]
+    gateway.keys.refresh()
+    keys = None if gateway.keys.loaded else gateway.keys.fault
+    stopping = "the gateway is stopping" if gateway.stopping else None
+    reasons = [reason for reason in (gateway.publisher.fault, keys, stopping) if reason is not None]
+    checks = {
+        "kafka": gateway.publisher.fault or "ok",
+        "keys": gateway.keys.fault or "ok",
+        "postgres": await gateway.database.fault() or "ok",
+    }
+    status = "unready" if reasons else "ready"
+    return _json(503 if reasons else 200, {"status": status, "reasons": reasons, "checks": checks})
+
+
+async def get_metrics(request: web.Request) -> web.Response:
+    """The metrics of this process, for Prometheus."""
+    body = generate_latest(request.app[GATEWAY].metrics.registry)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _json(status: int, value: dict[str, object]) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")

@@ -1,0 +1,141 @@
+"""Ingest: one request with events, from its body to its answer."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from gateway.body import read_events
+from gateway.intake import Intake, Item
+from gateway.metrics import Metrics
+from gateway.problems import NoAcceptableEvent, TooLarge, Unavailable
+from gateway.publisher import OutgoingRecord
+from gateway.results import Answer, Result, Status
+from gateway.state import GATEWAY, GRANT
+from schemas.ids import uuid7
+from schemas.judge import judge
+from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Headers
+from schemas.rules import Rules
+from schemas.topics import topic_names
+from schemas.verdict import Accepted
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_STRICT = re.compile(r'(?:^|,)\s*handling\s*=\s*"?strict"?\s*(?:[,;]|$)', re.IGNORECASE)
+_encode = msgspec.json.Encoder().encode
+
+
+async def post_events(request: web.Request) -> web.Response:
+    """Make the events of a request durable, and say of each what became of it.
+
+    Raises a Problem, with the same results, when none of them could be accepted.
+    """
+    gateway = request.app[GATEWAY]
+    intake = await read_events(request, gateway.reader, gateway.settings.max_request_bytes)
+    records = _records(request, intake.items)
+    strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
+    if strict:
+        _judge_all(intake.items, records, gateway.rules, topic_names(gateway.settings).raw)
+    await _publish(request, intake.items, records)
+    _count(gateway.metrics, request[GRANT].application, intake.items)
+    answer = _answer(intake.items)
+    if not answer.accepted:
+        raise _refusal(intake, answer)
+    headers = {"Preference-Applied": "handling=strict"} if strict else None
+    return web.Response(status=202, body=_encode(answer), content_type="application/json", headers=headers)
+
+
+async def validate_events(request: web.Request) -> web.Response:
+    """Hold the events of a request against the stream's rules; nothing is stored."""
+    gateway = request.app[GATEWAY]
+    intake = await read_events(request, gateway.reader, gateway.settings.max_request_bytes)
+    records = _records(request, intake.items)
+    _judge_all(intake.items, records, gateway.rules, topic_names(gateway.settings).raw)
+    return web.Response(body=_encode(_answer(intake.items)), content_type="application/json")
+
+
+async def _publish(request: web.Request, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
+    going = [index for index, item in enumerate(items) if item.status is Status.OK]
+    if not going:
+        return
+    durable = await request.app[GATEWAY].publisher.publish([records[index] for index in going])
+    for index, is_durable in zip(going, durable, strict=True):
+        if not is_durable:
+            items[index].status = Status.RETRY
+
+
+def _records(request: web.Request, items: Sequence[Item]) -> list[OutgoingRecord]:
+    """Return the record of each event; one that will be stored gets an event_id here, unless it has one."""
+    now = time.time_ns() // 1_000_000
+    sent = request.headers.get("traceparent", "")
+    traceparent = sent if _TRACEPARENT.fullmatch(sent) else f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+    shared = [
+        (APPLICATION, request[GRANT].application.encode()),
+        (RECEIVED_AT, b"%d" % now),
+        (TRACEPARENT, traceparent.encode()),
+    ]
+    return [_record(item, shared, now) for item in items]
+
+
+def _record(item: Item, shared: list[tuple[str, bytes]], now: int) -> OutgoingRecord:
+    if item.event_id is None and item.status is Status.OK:
+        item.event_id = str(uuid7(now, os.urandom(10)))
+    headers = [(EVENT_ID, (item.event_id or "").encode()), *shared]
+    return OutgoingRecord((item.session_id or "").encode(), item.value, headers, now)
+
+
+class _Judged(NamedTuple):
+    """A record as if it stood in the topic already."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def _judge_all(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rules, topic: str) -> None:
+    """Hold events against the stream's rules; those that break one become invalid, with every violation."""
+    for item, record in zip(items, records, strict=True):
+        raw = _Judged(topic, 0, 0, record.timestamp, record.key, record.value, record.headers)
+        verdict = judge(raw, rules)
+        if not isinstance(verdict, Accepted):
+            item.errors = verdict.errors
+            item.status = Status.INVALID if item.status is Status.OK else item.status
+
+
+def _answer(items: Sequence[Item]) -> Answer:
+    accepted = sum(item.status is Status.OK for item in items)
+    results = [
+        Result(index, msgspec.UNSET if item.event_id is None else item.event_id, item.status, item.errors)
+        for index, item in enumerate(items)
+    ]
+    return Answer(accepted, len(items) - accepted, results)
+
+
+def _refusal(intake: Intake, answer: Answer) -> NoAcceptableEvent | TooLarge | Unavailable:
+    """Return the problem of a request without a single accepted event."""
+    members: dict[str, Any] = msgspec.structs.asdict(answer)
+    if any(item.status is Status.RETRY for item in intake.items):
+        return Unavailable("No event could be made durable: send them again.", members=members)
+    if intake.single and intake.items[0].status is Status.TOO_LARGE:
+        return TooLarge(intake.items[0].errors[0].message, members=members)
+    if not intake.items:
+        return NoAcceptableEvent("There is no event in this request.", members=members)
+    return NoAcceptableEvent("None of the events can be stored: the results say why.", members=members)
+
+
+def _count(metrics: Metrics, application: str, items: Sequence[Item]) -> None:
+    for status, number in Counter(item.status for item in items).items():
+        metrics.events.labels(application, status).inc(number)
+    codes = Counter(error.code for item in items for error in item.errors)
+    for code, number in codes.items():
+        metrics.event_errors.labels(application, code).inc(number)

@@ -1,0 +1,128 @@
+"""The keys of applications: who may send, who may read."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from schemas.event import Text
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 1.0
+"""How often the file is looked at, at most."""
+
+
+class Scope(StrEnum):
+    """What a key is for."""
+
+    WRITE = "write"
+    READ = "read"
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What a key opens."""
+
+    application: str
+    scopes: frozenset[Scope]
+
+
+class _Known(NamedTuple):
+    sha256: str
+    grant: Grant
+
+
+class _Key(msgspec.Struct, forbid_unknown_fields=True):
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
+    scopes: frozenset[Scope]
+
+
+class _Application(msgspec.Struct, forbid_unknown_fields=True):
+    id: Text
+    keys: list[_Key] = []
+
+
+class _File(msgspec.Struct):
+    applications: list[_Application] = []
+
+
+class KeyRing:
+    """The keys of `applications.toml`, read again within a second when the file changes.
+
+    A file that can't be read keeps the keys of before; without a file nobody has access. `fault` says
+    what is wrong, or is None.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._checked_at = float("-inf")
+        self._seen: tuple[int, int, int] | None = None
+        self._keys: dict[str, _Known] = {}
+        # keys that are presented again and again are hashed once
+        self._digest = lru_cache(maxsize=1024)(_sha256)
+        self.fault: str | None = None
+        self.loaded = False
+
+    def find(self, key: str) -> Grant | None:
+        """Return what a key opens, or None where it is unknown."""
+        self.refresh()
+        digest = self._digest(key)
+        known = self._keys.get(digest)
+        return known.grant if known is not None and hmac.compare_digest(known.sha256, digest) else None
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed; looks at most once a second."""
+        now = self._clock()
+        if now - self._checked_at < CHECK_SECONDS:
+            return
+        self._checked_at = now
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            self._forget(f"{self._path} can't be found: `eye keys add APPLICATION` makes it, with a first key.")
+            return
+        seen = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if seen != self._seen:
+            self._seen = seen
+            self._load()
+
+    def _load(self) -> None:
+        try:
+            self._keys = _known_keys(msgspec.toml.decode(self._path.read_bytes(), type=_File))
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            self.fault = f"{self._path} can't be read, the keys of before hold: {error}"
+            log.error("%s", self.fault)
+            return
+        self.fault, self.loaded = None, True
+        log.info("%d keys read from %s", len(self._keys), self._path)
+
+    def _forget(self, fault: str) -> None:
+        if self.fault != fault:
+            log.error("%s", fault)
+        self.fault, self.loaded, self._seen, self._keys = fault, False, None, {}
+
+
+def _known_keys(file: _File) -> dict[str, _Known]:
+    known: dict[str, _Known] = {}
+    for application in file.applications:
+        for key in application.keys:
+            digest = key.sha256.lower()
+            if digest in known:
+                raise ValueError(f"the key with sha256 {digest[:8]}... is there twice")
+            known[digest] = _Known(digest, Grant(application.id, key.scopes))
+    return known
+
+
+def _sha256(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

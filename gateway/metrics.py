@@ -1,0 +1,70 @@
+"""The gateway's metrics: their names, units and meanings, each in one place."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own.
+
+    Every label is bounded: by the routes, the statuses, the codes, and the applications with a key.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "eye_gateway_requests_total",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "eye_gateway_request_seconds",
+            "Time from a request's head to its answer, in seconds.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.events = Counter(
+            "eye_gateway_events_total",
+            "Events received, by the verdict they were answered with.",
+            ["application", "status"],
+            registry=self.registry,
+        )
+        self.event_errors = Counter(
+            "eye_gateway_event_errors_total",
+            "Violations found at the door, by code.",
+            ["application", "code"],
+            registry=self.registry,
+        )
+        self.acknowledge_seconds = Histogram(
+            "eye_gateway_acknowledge_seconds",
+            "Time from handing a batch to Kafka's client to its acknowledgement, in seconds.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.batch_records = Histogram(
+            "eye_gateway_batch_records",
+            "Events of each acknowledged batch.",
+            buckets=_RECORDS,
+            registry=self.registry,
+        )
+        self.failed_batches = Counter(
+            "eye_gateway_failed_batches_total",
+            "Batches that Kafka did not take for good; their events were answered with retry.",
+            registry=self.registry,
+        )
+        self.waiting_bytes = Gauge(
+            "eye_gateway_waiting_bytes",
+            "Events waiting for their acknowledgement, in bytes.",
+            registry=self.registry,
+        )
+        self.kafka_up = Gauge(
+            "eye_gateway_kafka_up",
+            "1 when events can be written to Kafka, else 0.",
+            registry=self.registry,
+        )

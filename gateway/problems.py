@@ -1,0 +1,171 @@
+"""What goes wrong with a request, and the one place where it becomes an answer (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ProblemCode(StrEnum):
+    """What went wrong, for programs. Never renamed."""
+
+    NOT_JSON = "not_json"
+    BAD_ENCODING = "bad_encoding"
+    BAD_PARAMETER = "bad_parameter"
+    BAD_REQUEST = "bad_request"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    TOO_LARGE = "too_large"
+    TOO_MANY_EVENTS = "too_many_events"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
+    NO_ACCEPTABLE_EVENT = "no_acceptable_event"
+    KAFKA_UNAVAILABLE = "kafka_unavailable"
+    POSTGRES_UNAVAILABLE = "postgres_unavailable"
+    READ_TIMEOUT = "read_timeout"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Problem(Exception):
+    """A request that can't be answered as asked; the message says what to do. `members` join the answer."""
+
+    status = HTTPStatus.BAD_REQUEST
+    code = ProblemCode.BAD_REQUEST
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: ProblemCode | None = None,
+        members: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.code
+        self.members = dict(members or {})
+        self.headers = dict(headers or {})
+
+
+class BadRequest(Problem):
+    """Something that no retry will mend."""
+
+
+class Unauthorized(Problem):
+    """No key, or none that is known."""
+
+    status, code = HTTPStatus.UNAUTHORIZED, ProblemCode.UNAUTHORIZED
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="The Eye"'})
+
+
+class Forbidden(Problem):
+    """A key without the scope."""
+
+    status, code = HTTPStatus.FORBIDDEN, ProblemCode.FORBIDDEN
+
+
+class NotFound(Problem):
+    """Nothing by that name, so far."""
+
+    status, code = HTTPStatus.NOT_FOUND, ProblemCode.NOT_FOUND
+
+
+class TooLarge(Problem):
+    """A body or an event above its limit."""
+
+    status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, ProblemCode.TOO_LARGE
+
+
+class Unsupported(Problem):
+    """A content type or an encoding that is not understood."""
+
+    status, code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, ProblemCode.UNSUPPORTED_MEDIA_TYPE
+
+
+class NoAcceptableEvent(Problem):
+    """A request none of whose events can be stored."""
+
+    status, code = HTTPStatus.UNPROCESSABLE_ENTITY, ProblemCode.NO_ACCEPTABLE_EVENT
+
+
+class Unavailable(Problem):
+    """A neighbour that is away: the same request may succeed after `Retry-After`."""
+
+    status, code = HTTPStatus.SERVICE_UNAVAILABLE, ProblemCode.KAFKA_UNAVAILABLE
+
+    def __init__(
+        self, detail: str, *, code: ProblemCode | None = None, members: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(detail, code=code, members=members, headers={"Retry-After": "1"})
+
+
+class InternalError(Problem):
+    """A bug. What it was stands in the log, not in the answer."""
+
+    status, code = HTTPStatus.INTERNAL_SERVER_ERROR, ProblemCode.INTERNAL_ERROR
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into `application/problem+json`."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem_response(problem)
+    except web.HTTPException as exception:
+        return problem_response(_of_http_exception(exception))
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        return problem_response(BadRequest(f"The body can't be read: {error}"))
+    except ConnectionError:  # the client has gone: nobody is left to answer
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return problem_response(InternalError("Something is wrong on our side; it has been logged."))
+
+
+def problem_response(problem: Problem) -> web.Response:
+    """Return the answer that tells of a problem."""
+    status = HTTPStatus(problem.status)
+    body = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": problem.detail,
+        "code": problem.code,
+        **problem.members,
+    }
+    return web.Response(
+        status=status.value,
+        body=msgspec.json.encode(body),
+        headers={"Content-Type": "application/problem+json", **problem.headers},
+    )
+
+
+_HTTP_PROBLEMS = {
+    404: (ProblemCode.NOT_FOUND, "There is no such path: GET /openapi.json lists them."),
+    405: (ProblemCode.METHOD_NOT_ALLOWED, "This path takes other methods: the header Allow lists them."),
+    413: (ProblemCode.TOO_LARGE, "The body is too large."),
+}
+
+
+def _of_http_exception(exception: web.HTTPException) -> Problem:
+    code, detail = _HTTP_PROBLEMS.get(exception.status, (ProblemCode.BAD_REQUEST, exception.text or exception.reason))
+    kept = {name: value for name, value in exception.headers.items() if name in ("Allow", "Location", "Retry-After")}
+    problem = Problem(detail, code=code, headers=kept)
+    problem.status = HTTPStatus(exception.status)
+    return problem

@@ -1,0 +1,35 @@
+"""What became of each event of a request, as the answer tells it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from schemas.verdict import Violation
+
+
+class Status(StrEnum):
+    """The verdict for one event. `ok` alone means that it is stored; `retry` means: send it again."""
+
+    OK = "ok"
+    INVALID = "invalid"
+    TOO_LARGE = "too_large"
+    RETRY = "retry"
+
+
+class Result(msgspec.Struct, omit_defaults=True, gc=False):
+    """One event by its index in the request; `event_id` where it is known, `errors` where there are any."""
+
+    index: int
+    event_id: str | msgspec.UnsetType
+    status: Status
+    errors: list[Violation] = []
+
+
+class Answer(msgspec.Struct):
+    """The answer to a request with events."""
+
+    accepted: int
+    rejected: int
+    results: list[Result]

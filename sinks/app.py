@@ -1,0 +1,82 @@
+"""The sinks' Faust app: three agents, one for each topic that becomes a table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from aiokafka import TopicPartition
+from prometheus_client import CollectorRegistry
+
+from schemas.settings import Settings
+from schemas.topics import topic_names
+from sinks.partitions import keep_partitions
+from sinks.pool import Pool, make_pool
+from sinks.works import table_works
+from stream.transport.app import ChunkApp
+from stream.transport.instance import claim_instance
+from stream.transport.lookup import Lookup
+from stream.transport.partitions import Partitions
+from stream.transport.work import PartitionWork
+from stream.transport.worker import Worker
+
+
+def build_worker(settings: Settings) -> Worker:
+    """Build a sink worker; has to be called in the event loop that it will run in. Raises SettingsError."""
+    pool = make_pool(settings)
+    topics = topic_names(settings)
+    app = ChunkApp(
+        settings,
+        group=settings.sinks_group,
+        instance=claim_instance(settings.data_dir, settings.sinks_group),
+        read_committed=True,
+    )
+
+    async def earliest(topic: str, partition: int) -> int:
+        async with Lookup(settings) as lookup:
+            return (await lookup.bounds(TopicPartition(topic, partition)))[0]
+
+    works = table_works(settings, pool, earliest)
+
+    def make_work(topic: str, partition: int) -> PartitionWork:
+        return works[topic](partition)
+
+    partitions = Partitions(app.reading, make_work)
+
+    @app.agent(app.chunks(topics.validated))
+    async def store_events(chunks: Any) -> None:
+        """Hand each chunk of accepted events to its partition, where it becomes rows of eye.events."""
+        async for chunk in chunks:
+            partitions.hand(chunk)
+
+    @app.agent(app.chunks(topics.rejected))
+    async def store_rejected_events(chunks: Any) -> None:
+        """Hand each chunk of rejected events to its partition: rows of eye.rejected_events."""
+        async for chunk in chunks:
+            partitions.hand(chunk)
+
+    @app.agent(app.chunks(topics.sessions))
+    async def store_sessions(chunks: Any) -> None:
+        """Hand each chunk of session summaries to its partition: rows of eye.sessions, the latest of each."""
+        async for chunk in chunks:
+            partitions.hand(chunk)
+
+    address = (settings.worker_host, settings.sinks_port) if settings.sinks_port is not None else None
+    return Worker(
+        app, partitions, CollectorRegistry(), address=address, report_positions=True, surroundings=_database(pool)
+    )
+
+
+@asynccontextmanager
+async def _database(pool: Pool) -> AsyncIterator[None]:
+    """Keep the pool open, and the partitions of eye.events ahead of need, for as long as the worker lives."""
+    async with pool:
+        keeping = asyncio.create_task(keep_partitions(pool))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping

@@ -1,0 +1,71 @@
+"""The connections of a sink worker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import AsyncConnectionPool
+
+from schemas.settings import Settings
+
+Pool = AsyncConnectionPool[AsyncConnection]
+
+_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "target_session_attrs": "read-write",  # after a failover: the new primary
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms; a server that vanished without a word
+}
+
+_SESSION = """
+set synchronous_commit = on;
+set lock_timeout = '10s';
+set statement_timeout = '60s';
+set idle_in_transaction_session_timeout = '60s';
+set client_min_messages = warning;
+"""
+
+_WAIT_SECONDS = 10.0
+_RECONNECT_SECONDS = 5.0
+
+
+def make_pool(settings: Settings) -> Pool:
+    """Make the pool, not yet open: `async with` opens it, and does not wait for the database.
+
+    Its connections are in autocommit mode. What the connection string says about timeouts and hosts wins
+    over the defaults here. Raises SettingsError where none is set.
+    """
+    return AsyncConnectionPool(
+        make_conninfo(**_DEFAULTS | conninfo_to_dict(settings.dsn) | {"application_name": "eye-sinks"}),
+        kwargs={"autocommit": True},
+        min_size=1,
+        max_size=settings.postgres_write_connections,
+        open=False,
+        configure=_configure,
+        timeout=_WAIT_SECONDS,
+        reconnect_timeout=_RECONNECT_SECONDS,  # short: whoever asks next begins anew, without a long backoff
+    )
+
+
+async def _configure(connection: AsyncConnection) -> None:
+    await connection.execute(_SESSION)
+
+
+@asynccontextmanager
+async def lend(pool: Pool) -> AsyncIterator[AsyncConnection]:
+    """Lend a connection; one on which something failed is closed, since its server may be a lost primary.
+
+    Raises psycopg_pool.PoolTimeout when there is none for 10 s.
+    """
+    async with pool.connection() as connection:
+        try:
+            yield connection
+        except BaseException:
+            await connection.close()
+            raise

@@ -1,0 +1,225 @@
+"""From the records of a chunk to rows, ready for COPY."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from schemas.event import MAX_TEXT
+from schemas.ids import row_id
+from schemas.lenient import replace_unstorable
+from schemas.record import CATEGORY, NAME, SOURCE, RawRecord, open_envelope
+from schemas.session import decode_session
+from schemas.verdict import Code, Rejected, Violation, decode_accepted, decode_rejected
+from sinks import copy
+
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError, struct.error)
+"""What a value may raise that no stream wrote."""
+
+_MAX_REASON = 1024
+
+
+class Row(Protocol):
+    """What every row knows: the record it was made of."""
+
+    @property
+    def record(self) -> RawRecord: ...
+
+
+class EventRow(msgspec.Struct, frozen=True, gc=False):
+    """A row of eye.events, and the fields of its row in eye.event_keys."""
+
+    event_id: bytes
+    application: bytes
+    occurred_at: bytes
+    copied: bytes
+    record: RawRecord
+
+
+class RejectedRow(msgspec.Struct, frozen=True, gc=False):
+    """A row of eye.rejected_events; its key is event_id and application."""
+
+    key: bytes
+    copied: bytes
+    record: RawRecord
+
+
+class SessionRow(msgspec.Struct, frozen=True, gc=False):
+    """A row of eye.sessions."""
+
+    session_id: str
+    revision: int
+    copied: bytes
+    record: RawRecord
+
+
+class Refused(NamedTuple):
+    """A record that can't be stored as what its topic says, and why."""
+
+    record: RawRecord
+    reason: str
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[R]):
+    """What the records of a chunk come to: rows, no two with one key, and what can't be read."""
+
+    rows: list[R]
+    refused: list[Refused]
+
+
+def event_rows(records: Iterable[RawRecord]) -> Rows[EventRow]:
+    """Return the rows of `events.validated`; of an event that comes again the first counts."""
+    rows, refused = _read(records, _event_row)
+    return Rows(_first_of_each(rows, lambda row: row.event_id + row.application), refused)
+
+
+def rejected_rows(records: Iterable[RawRecord]) -> Rows[RejectedRow]:
+    """Return the rows of `events.rejected`; of an event that comes again the first counts."""
+    rows, refused = _read(records, lambda record: _rejected_row(decode_rejected(record.value or b""), record))
+    return Rows(_first_of_each(rows, lambda row: row.key), refused)
+
+
+def session_rows(records: Iterable[RawRecord]) -> Rows[SessionRow]:
+    """Return the rows of `sessions`, the newest revision of each; a tombstone is none."""
+    rows, refused = _read((record for record in records if record.value is not None), _session_row)
+    rows.sort(key=lambda row: row.revision, reverse=True)
+    return Rows(_first_of_each(rows, lambda row: row.session_id), refused)
+
+
+def refused_row(refused: Refused) -> RejectedRow:
+    """Return the row that sets a refused record aside: code `bad_value`, the reason, the value as it came."""
+    record, envelope, headers = refused.record, open_envelope(refused.record), dict(refused.record.headers)
+    raw, encoding = _as_text(record.value or b"")
+    verdict = Rejected(
+        event_id=envelope.event_id,
+        application=envelope.application,
+        session_id=_storable(record.key),
+        category=_storable(headers.get(CATEGORY)),
+        name=_storable(headers.get(NAME)),
+        timestamp=None,
+        received_at=envelope.received_at,
+        errors=[Violation(Code.BAD_VALUE, "$", replace_unstorable(refused.reason)[:_MAX_REASON])],
+        raw=raw,
+        raw_encoding=encoding,
+    )
+    return _rejected_row(verdict, record)
+
+
+def _read(records: Iterable[RawRecord], make: Callable[[RawRecord], R]) -> tuple[list[R], list[Refused]]:
+    rows, refused = [], []
+    for record in records:
+        try:
+            rows.append(make(record))
+        except _UNREADABLE as error:
+            refused.append(Refused(record, f"{type(error).__name__}: {error}"))
+    return rows, refused
+
+
+def _first_of_each(rows: Iterable[R], key: Callable[[R], Hashable]) -> list[R]:
+    first: dict[Hashable, R] = {}
+    for row in rows:
+        first.setdefault(key(row), row)
+    return list(first.values())
+
+
+def _event_row(record: RawRecord) -> EventRow:
+    event = decode_accepted(record.value or b"")
+    row_id, client_event_id = _ids(event.application, event.event_id)
+    event_id, application = copy.uuid(row_id), copy.text(event.application)
+    occurred_at = copy.timestamptz(event.occurred_at)
+    copied = copy.row(
+        event_id,
+        application,
+        copy.text(event.session_id),
+        copy.text(event.category),
+        copy.text(event.name),
+        occurred_at,
+        copy.timestamptz(event.received_at),
+        copy.int4(event.schema_version),
+        copy.jsonb(event.data),
+        *_source(record),
+        copy.text(client_event_id),
+    )
+    return EventRow(event_id, application, occurred_at, copied, record)
+
+
+def _rejected_row(event: Rejected, record: RawRecord) -> RejectedRow:
+    row_id, client_event_id = _ids(event.application, event.event_id)
+    event_id, application = copy.uuid(row_id), copy.text(event.application)
+    copied = copy.row(
+        event_id,
+        application,
+        copy.text(event.session_id),
+        copy.text(event.category),
+        copy.text(event.name),
+        copy.text(event.timestamp),
+        copy.timestamptz(event.received_at),
+        copy.text_array(event.codes),
+        copy.jsonb(msgspec.json.encode(event.errors)),
+        copy.text(event.raw),
+        copy.text(event.raw_encoding),
+        copy.boolean(event.raw_truncated),
+        *_source(record),
+        copy.text(client_event_id),
+    )
+    return RejectedRow(event_id + application, copied, record)
+
+
+def _session_row(record: RawRecord) -> SessionRow:
+    session = decode_session(record.value or b"")
+    copied = copy.row(
+        copy.text(session.session_id),
+        copy.text_array(session.applications),
+        copy.int8(session.revision),
+        copy.text(session.status),
+        copy.timestamptz(session.started_at),
+        copy.timestamptz(session.ended_at),
+        copy.int8(session.event_count),
+        copy.int8(session.rejected_count),
+        copy.jsonb(msgspec.json.encode(session.counts_by_type)),
+        copy.text(session.first_event_id),
+        copy.text(session.last_event_id),
+        copy.timestamptz(session.updated_at),
+    )
+    return SessionRow(session.session_id, session.revision, copied, record)
+
+
+def _ids(application: str, event_id: str) -> tuple[UUID, str | None]:
+    """Return the id of an event's row, and its own where that is no UUID."""
+    row = row_id(application, event_id)
+    try:
+        is_row_id = int(event_id.replace("-", ""), 16) == row.int
+    except ValueError:
+        is_row_id = False
+    return row, None if is_row_id else event_id
+
+
+def _source(record: RawRecord) -> tuple[bytes, bytes]:
+    """Return partition and offset of the raw record as fields, NULL where no header tells."""
+    try:
+        _, partition, offset = dict(record.headers)[SOURCE].rsplit(b":", 2)
+        return copy.int4(int(partition)), copy.int8(int(offset))
+    except (KeyError, ValueError, struct.error):
+        return copy.NULL, copy.NULL
+
+
+def _storable(text: bytes | None) -> str | None:
+    return None if text is None else replace_unstorable(text.decode("utf-8", "replace"))[:MAX_TEXT]
+
+
+def _as_text(value: bytes) -> tuple[str, Literal["utf-8", "base64"]]:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    return (base64.b64encode(value).decode(), "base64") if "\0" in text else (text, "utf-8")

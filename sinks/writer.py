@@ -1,0 +1,150 @@
+"""Rows into their tables. What is there already stays as it is, so that everything may be written twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import LiteralString, Protocol, TypeVar
+
+from psycopg import AsyncConnection, AsyncCursor
+
+from sinks import arrays, copy
+from sinks.rows import EventRow, RejectedRow, Row, SessionRow
+
+R_contra = TypeVar("R_contra", bound=Row, contravariant=True)
+
+
+class Writer(Protocol[R_contra]):
+    """Writes rows, no two of which have one key.
+
+    The caller has begun a transaction and ends it: without one the rows may be lost, and their keys kept.
+    """
+
+    async def write(self, connection: AsyncConnection, rows: Sequence[R_contra]) -> int:
+        """Store the rows and return how many changed the table. Raises psycopg.Error."""
+
+
+_CLAIM_EVENTS = """
+insert into eye.event_keys (event_id, application, occurred_at)
+select * from unnest(%b, %b, %b)
+on conflict do nothing
+returning event_id, application
+"""
+
+_COPY_EVENTS = """
+copy eye.events (event_id, application, session_id, category, name, occurred_at, received_at, schema_version, data,
+    source_partition, source_offset, client_event_id)
+from stdin (format binary)
+"""
+
+
+class EventWriter(Writer[EventRow]):
+    """Claims the keys of events, then stores the events whose key was free."""
+
+    async def write(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> int:
+        """Store the rows and return how many are new. Raises psycopg.Error."""
+        async with connection.cursor(binary=True) as cursor:
+            claimed = await self._claim(cursor, rows)
+            if claimed:
+                await _copy(cursor, _COPY_EVENTS, (row.copied for row in claimed))
+        return len(claimed)
+
+    async def _claim(self, cursor: AsyncCursor, rows: Sequence[EventRow]) -> Sequence[EventRow]:
+        """Return the rows whose keys are ours now. Sorted, so that no two writers wait for each other."""
+        keys = sorted((row.event_id, row.application, row.occurred_at) for row in rows)
+        event_ids, applications, times = zip(*keys, strict=True) if keys else ((), (), ())
+        arrays.take_arrays(cursor)
+        await cursor.execute(
+            _CLAIM_EVENTS, (arrays.uuids(event_ids), arrays.texts(applications), arrays.timestamps(times))
+        )
+        if cursor.rowcount == len(rows):
+            return rows
+        claimed = {(copy.uuid(event_id), copy.text(application)) async for event_id, application in cursor}
+        return [row for row in rows if (row.event_id, row.application) in claimed]
+
+
+_REJECTED_COLUMNS = """
+event_id, application, session_id, category, name, timestamp, received_at, codes, errors, raw, raw_encoding,
+raw_truncated, source_partition, source_offset, client_event_id
+"""
+
+_NEW_REJECTED = """
+create temporary table if not exists new_rejected (like eye.rejected_events including defaults) on commit delete rows;
+delete from pg_temp.new_rejected;
+"""
+
+_COPY_REJECTED = f"copy pg_temp.new_rejected ({_REJECTED_COLUMNS}) from stdin (format binary)"
+
+_INSERT_REJECTED = f"""
+insert into eye.rejected_events ({_REJECTED_COLUMNS})
+select {_REJECTED_COLUMNS} from pg_temp.new_rejected
+on conflict do nothing
+"""
+
+
+class RejectedWriter(Writer[RejectedRow]):
+    """Stores rejected events whose key is free."""
+
+    async def write(self, connection: AsyncConnection, rows: Sequence[RejectedRow]) -> int:
+        """Store the rows and return how many are new. Raises psycopg.Error."""
+        sorted_rows = (row.copied for row in sorted(rows, key=lambda row: row.key))
+        return await _upsert(connection, _NEW_REJECTED, _COPY_REJECTED, sorted_rows, _INSERT_REJECTED)
+
+
+_SESSION_COLUMNS = """
+session_id, applications, revision, status, started_at, ended_at, event_count, rejected_count, counts_by_type,
+first_event_id, last_event_id, updated_at
+"""
+
+_NEW_SESSIONS = """
+create temporary table if not exists new_sessions (like eye.sessions including defaults) on commit delete rows;
+delete from pg_temp.new_sessions;
+"""
+
+_COPY_SESSIONS = f"copy pg_temp.new_sessions ({_SESSION_COLUMNS}) from stdin (format binary)"
+
+_UPSERT_SESSIONS = f"""
+insert into eye.sessions ({_SESSION_COLUMNS})
+select {_SESSION_COLUMNS} from pg_temp.new_sessions
+on conflict (session_id) do update set
+    applications = excluded.applications,
+    revision = excluded.revision,
+    status = excluded.status,
+    started_at = excluded.started_at,
+    ended_at = excluded.ended_at,
+    event_count = excluded.event_count,
+    rejected_count = excluded.rejected_count,
+    counts_by_type = excluded.counts_by_type,
+    first_event_id = excluded.first_event_id,
+    last_event_id = excluded.last_event_id,
+    updated_at = excluded.updated_at
+where excluded.revision > sessions.revision
+"""
+
+
+class SessionWriter(Writer[SessionRow]):
+    """Stores summaries of sessions that are unknown, or known by an older revision."""
+
+    async def write(self, connection: AsyncConnection, rows: Sequence[SessionRow]) -> int:
+        """Store the rows and return how many were newer. Raises psycopg.Error."""
+        sorted_rows = (row.copied for row in sorted(rows, key=lambda row: row.session_id))
+        return await _upsert(connection, _NEW_SESSIONS, _COPY_SESSIONS, sorted_rows, _UPSERT_SESSIONS)
+
+
+async def _upsert(
+    connection: AsyncConnection,
+    make_new: LiteralString,
+    copy_new: LiteralString,
+    rows: Iterable[bytes],
+    insert_new: LiteralString,
+) -> int:
+    """Take rows into a temporary table, and from there into their own; returns how many rows that changed."""
+    async with connection.cursor() as cursor:
+        await cursor.execute(make_new)
+        await _copy(cursor, copy_new, rows)
+        await cursor.execute(insert_new)
+        return cursor.rowcount
+
+
+async def _copy(cursor: AsyncCursor, statement: LiteralString, rows: Iterable[bytes]) -> None:
+    async with cursor.copy(statement) as transfer:
+        await transfer.write(copy.copy_data(rows))
