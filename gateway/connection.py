@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,9 @@ BATCH_BYTES = 1_000_000
 
 REQUEST_SECONDS = 10.0
 """How long the client waits for one answer of a broker before it connects anew."""
+
+RETRY_MS = 200
+"""Pause of the client before it tries again; each try of an absent broker is three lines in the log."""
 
 CONNECT_SECONDS = 10.0
 """How long a producer may take to start."""
@@ -90,6 +94,7 @@ class Connection:
             enable_idempotence=True,
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=int(REQUEST_SECONDS * 1000),
+            retry_backoff_ms=RETRY_MS,
         )
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -163,7 +168,13 @@ async def _abandon(producer: Any) -> None:
     while task is not None and not task.done():
         task.cancel()  # the first time it goes on to wait for the requests under way
         await asyncio.wait([task], timeout=0.1)
-    producer._message_accumulator.fail_all(KafkaError("the producer was given up"))
+    # not fail_all: that one leaves errors in the log for batches that were tried before
+    accumulator = producer._message_accumulator
+    accumulator._pending_batches.update(itertools.chain.from_iterable(accumulator._batches.values()))
+    accumulator._batches.clear()
+    for batch in accumulator._pending_batches:
+        if not batch.future.done():
+            batch.future.set_exception(KafkaError("the producer was given up"))
 
 
 def _text(error: BaseException) -> str:

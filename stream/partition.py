@@ -94,7 +94,7 @@ class StreamPartition:
             return
         since = self._sessions.now - timedelta(seconds=self._settings.duplicate_window_seconds)
         validated = TopicPartition(self._topics.validated, self._raw.partition)
-        async for published in lookup.read(validated, since):
+        async for published in lookup.read(validated, since=since):
             self._recent.add(decode_accepted(published.value))
 
     async def process(self, chunk: Chunk) -> None:

@@ -44,7 +44,7 @@ def not_root(data: Path, program: Path) -> Account:
     uid, gid = _owner(data)
     folders = {*data.parents, *program.parents}
     closed = sorted(folder for folder in folders if not _may_enter(folder, uid, gid))
-    return Account(uid, gid, _pass_key(closed[0]) if closed else -1)
+    return Account(uid, gid, _capability_to_enter(closed[0]) if closed else -1)
 
 
 def _owner(data: Path) -> tuple[int, int]:
@@ -61,7 +61,7 @@ def _may_enter(folder: Path, uid: int, gid: int) -> bool:
     return bool(status.st_mode >> shift & 1)
 
 
-def _pass_key(closed: Path) -> int:
+def _capability_to_enter(closed: Path) -> int:
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     ours = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)

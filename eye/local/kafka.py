@@ -27,7 +27,7 @@ _JVM = (
     f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.yaml')}",
 )
 
-_HERE = {
+_LOCAL = {
     # relative to the data directory, which the JVM runs in: no character of its path needs escaping
     "log.dirs": "log",
     # as long as the broker lives, paused or stopping, it leads every partition: see `_fence`
@@ -77,7 +77,7 @@ class LocalKafka(Process):
         self._prepare()
         self._port = port = remembered_port(self.data_dir / "port", self._wanted_port)
         controller_port = remembered_port(self.data_dir / "controller-port", None, other_than=port)
-        settings = broker_settings("127.0.0.1", port, controller_port) | _HERE
+        settings = broker_settings("127.0.0.1", port, controller_port) | _LOCAL
         self._archive = cache_directory() / f"kafka-{digest(java.version + classpath)}.jsa"
         read_classes = [f"-XX:SharedArchiveFile={self._archive}"] if self._archive.exists() else []
         write_classes = [] if read_classes else [f"-XX:ArchiveClassesAtExit={self._classes}"]

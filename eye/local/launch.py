@@ -53,4 +53,5 @@ def _checked(function: str, *arguments: object) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:5]), sys.argv[5:])  # type: ignore[call-arg, arg-type]
+    parent, uid, gid, capability = map(int, sys.argv[1:5])
+    main(parent, uid, gid, capability, sys.argv[5:])

@@ -122,13 +122,14 @@ def ensure_database(dsn: str) -> None:
 
 
 def _forget_the_dead(pid_file: Path) -> None:
-    """Remove a killed server's pid file when its number now belongs to some other program.
+    """Remove a killed server's pid file when it is empty, or its number now belongs to some other program.
 
     PostgreSQL itself removes one whose number nobody has, and takes any process of its own user for a
     server on this data, which after a reboot it rarely is.
     """
     if not pid_file.exists():
         return
-    name = Path(f"/proc/{pid_file.read_text().split()[0]}/comm")
-    if name.exists() and name.read_text().strip() != "postgres":
+    pid = pid_file.read_text().partition("\n")[0]
+    name = Path(f"/proc/{pid}/comm")
+    if not pid or (name.exists() and name.read_text().strip() != "postgres"):
         pid_file.unlink()

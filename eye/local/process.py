@@ -113,7 +113,7 @@ class Process:
             if not wait_until(lambda: not self.running or ready(), deadline):
                 raise StartError(self._last_words(f"was not ready after {deadline:.0f} s"))
             if not self.running:
-                raise StartError(self._last_words("ended at once"))
+                raise StartError(self._last_words("ended before it was ready"))
         except BaseException:
             self.kill()
             raise

@@ -67,9 +67,9 @@ class ChunkApp(faust.App):  # type: ignore[misc]
         consumer: ChunkConsumer = self.consumer
         return consumer
 
-    def end_offset(self, tp: TP) -> int | None:
-        """Return the offset after a partition's last one that may be read, as of the last fetch."""
-        return self.chunk_consumer.end_offset(tp)
+    def lag(self, tp: TP, position: int | None) -> int:
+        """Return how many offsets the work on a partition is behind, as of the last fetch."""
+        return self.chunk_consumer.lag(tp, position) if position is not None else 0
 
 
 def _consumer_options(settings: Settings, group: str, instance: str, read_committed: bool) -> dict[str, Any]:

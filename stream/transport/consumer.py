@@ -41,14 +41,17 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         offset: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
         return offset
 
-    def end_offset(self, tp: TP) -> int | None:
-        """Return the end as of the last fetch: of what is committed, where only that is read."""
+    def progress(self, tp: TP) -> tuple[int, int] | None:
+        """Return where fetching stands and the partition's end, as of the last fetch; None while unknown.
+
+        The end is that of what is committed, where only that is read.
+        """
         consumer = self._consumer
         if consumer is None or tp not in consumer.assignment():
             return None
-        committed_only = self.app.consumer_options["isolation_level"] == "read_committed"
-        end: int | None = consumer.last_stable_offset(tp) if committed_only else consumer.highwater(tp)
-        return end
+        state = consumer._subscription.subscription.assignment.state_value(tp)
+        end = state.lso if self.app.consumer_options["isolation_level"] == "read_committed" else state.highwater
+        return (state.position, end) if state.has_valid_position and end is not None else None
 
     async def seek_now(self, tp: TP, offset: int) -> None:
         """Seek in the consumer's own thread. Raises IllegalStateError when the partition is not ours."""
@@ -81,9 +84,16 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         """Return the group's committed offset, None where there is none. Raises KafkaError."""
         return await self._thread.committed(tp)
 
-    def end_offset(self, tp: TP) -> int | None:
-        """Return the partition's end as of the last fetch, None while it is unknown."""
-        return self._thread.end_offset(tp)
+    def lag(self, tp: TP, position: int) -> int:
+        """Return how many offsets a partition's work is behind as of the last fetch; 0 while that is unknown.
+
+        Transaction markers at the end are no lag: there fetching is further than the last record.
+        """
+        progress = self._thread.progress(tp)
+        if progress is None:
+            return 0
+        fetched, end = progress
+        return max(end - (max(fetched, position) if self.reading.is_idle(tp, position) else position), 0)
 
     async def report_positions(self, offsets: Mapping[TP, int]) -> None:
         """Commit offsets to the group for the tools that show lag; a failure is logged and no more."""

@@ -40,13 +40,16 @@ class Lookup:
         earliest = (await self._consumer.beginning_offsets([tp]))[tp]
         return earliest, (await self._consumer.end_offsets([tp]))[tp]
 
-    async def read(self, tp: TopicPartition, since: datetime | None = None) -> AsyncIterator[ConsumerRecord]:
+    async def read(
+        self, tp: TopicPartition, *, offset: int = 0, since: datetime | None = None
+    ) -> AsyncIterator[ConsumerRecord]:
         """Yield a partition's committed records up to its present end, then stop.
 
-        `since` leaves out what was written before that time.
+        It begins at `offset`, or with what was written after `since`.
         """
         self._consumer.assign([tp])
-        start, end = await self.bounds(tp)
+        earliest, end = await self.bounds(tp)
+        start = max(offset, earliest)
         if since is not None:
             found = (await self._consumer.offsets_for_times({tp: max(to_millis(since), 0)}))[tp]
             start = found.offset if found else end

@@ -65,6 +65,10 @@ class Reading:
         """Return the next offset wanted of a partition; None when it is not read."""
         return self._positions.get(tp)
 
+    def is_idle(self, tp: TP, position: int) -> bool:
+        """Tell whether all that was read of a partition has been worked on, up to this position."""
+        return not self._pending.get(tp) and self._positions.get(tp) == position
+
     def advance(self, tp: TP, offset: int) -> None:
         """Note that a chunk up to this offset is on its way."""
         self._positions[tp] = offset

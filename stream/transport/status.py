@@ -17,14 +17,14 @@ STALLED_SECONDS = 30.0
 """A partition that has lag and did not move for this long is stalled."""
 
 StatusOf = Callable[[], Mapping[TP, PartitionStatus]]
-EndOf = Callable[[TP], int | None]
+LagOf = Callable[[TP, int | None], int]
 
 
 class PartitionCollector:
     """Position and lag of each owned partition, for Prometheus."""
 
-    def __init__(self, status: StatusOf, end: EndOf) -> None:
-        self._status, self._end = status, end
+    def __init__(self, status: StatusOf, lag: LagOf) -> None:
+        self._status, self._lag = status, lag
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Yield the gauges as they are now."""
@@ -37,7 +37,7 @@ class PartitionCollector:
             failures.add_metric(where, status.failures)
             if status.position is not None:
                 position.add_metric(where, status.position)
-                lag.add_metric(where, lag_of(status, self._end(tp)))
+                lag.add_metric(where, self._lag(tp, status.position))
         return [position, lag, failures]
 
 
@@ -46,13 +46,8 @@ LAG = "eye_partition_lag_messages"
 FAILURES = "eye_partition_failures"
 
 
-def lag_of(status: PartitionStatus, end: int | None) -> int:
-    """Return how many offsets a partition is behind; 0 while its end is unknown."""
-    return max((end or 0) - (status.position or 0), 0)
-
-
 def status_page(
-    registry: CollectorRegistry, status: StatusOf, end: EndOf, stopping: Callable[[], bool]
+    registry: CollectorRegistry, status: StatusOf, lag: LagOf, stopping: Callable[[], bool]
 ) -> web.Application:
     """Build the page. It answers 503 with the partitions at fault when something is wrong."""
 
@@ -61,7 +56,7 @@ def status_page(
         stalled = {
             f"{tp.topic}:{tp.partition}": s.error or "does not move"
             for tp, s in status().items()
-            if now - s.moved_at > STALLED_SECONDS and lag_of(s, end(tp)) > 0
+            if now - s.moved_at > STALLED_SECONDS and lag(tp, s.position) > 0
         }
         return _answer("stalled", stalled)
 

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from aiohttp import web
@@ -51,7 +51,7 @@ class Worker:
         self._report_positions = report_positions
         self._surroundings = surroundings or nullcontext()
         self._stop = asyncio.Event()
-        registry.register(PartitionCollector(partitions.status, app.end_offset))
+        registry.register(PartitionCollector(partitions.status, app.lag))
         app.on_partitions_assigned.connect(self._assigned, weak=False)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
 
@@ -59,14 +59,14 @@ class Worker:
         """Return how each owned partition is doing."""
         return self._partitions.status()
 
-    async def run(self) -> None:
-        """Work until SIGTERM or SIGINT, then finish what is begun. Raises WorkerCrashed."""
+    async def run(self, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Work until SIGTERM or SIGINT, then finish what is begun; `prepare` comes first. Raises WorkerCrashed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         gc.set_threshold(*_COLLECT)
         async with self._surroundings, self._status_page():
-            working = asyncio.create_task(self._work())
+            working = asyncio.create_task(self._work(prepare))
             stopped = asyncio.create_task(self._stop.wait())
             await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
             if working.done():
@@ -74,9 +74,11 @@ class Worker:
             working.cancel()
             await self._shut_down()
 
-    async def _work(self) -> None:
+    async def _work(self, prepare: Callable[[], Awaitable[None]] | None) -> None:
         """Run the app until it crashes."""
         try:
+            if prepare is not None:
+                await prepare()
             await self._app.start()
             if self._report_positions:
                 self._app.add_future(self._report())
@@ -118,7 +120,7 @@ class Worker:
         if self._address is None:
             yield
             return
-        page = status_page(self._registry, self._partitions.status, self._app.end_offset, self._stop.is_set)
+        page = status_page(self._registry, self._partitions.status, self._app.lag, self._stop.is_set)
         runner = web.AppRunner(page, access_log=None)
         await runner.setup()
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,14 @@ async def position_and_rows(pool: Pool) -> tuple[int, int, int]:
     return next_offset, row_count, stored
 
 
-async def until_it_works(call: Callable[[], Any], seconds: float = 30.0) -> Any:
-    async with asyncio.timeout(seconds):
+async def until(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask until there is an answer that is true, whatever state the database is in meanwhile."""
+    async with asyncio.timeout(30):
         while True:
-            try:
-                return await call()
-            except psycopg.OperationalError:
-                await asyncio.sleep(0.05)
+            with suppress(psycopg.OperationalError):
+                if answer := await ask():
+                    return answer
+            await asyncio.sleep(0.05)
 
 
 async def test_a_partition_without_a_position_begins_at_its_earliest_offset(pool: Pool) -> None:
@@ -182,7 +184,7 @@ async def test_postgres_killed_in_the_middle_of_a_chunk_loses_and_doubles_nothin
                 await event_work(pool, writer=KillingWriter()).process(a_chunk(records[500:], start=500))
             postgres.start()
 
-            assert await until_it_works(work.open) == 500
+            assert await until(work.open) == 500
             await work.process(a_chunk(records[500:], start=500))
 
             assert await position_and_rows(pool) == (1000, 1000, 1000)
@@ -207,26 +209,30 @@ async def test_a_commit_whose_answer_was_lost_is_told_by_open(tmp_path: Path) ->
                 await process
             await demand_standby(postgres.dsn, "")
 
-            assert await until_it_works(work.open) == 3
+            assert await until(work.open) == 3
             assert await position_and_rows(pool) == (3, 3, 3)
     finally:
         postgres.stop()
 
 
 async def demand_standby(dsn: str, name: str) -> None:
+    async def demanded() -> bool:
+        return await (await connection.execute("show synchronous_standby_names")).fetchone() == (name,)
+
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         await connection.execute(f"alter system set synchronous_standby_names = '{name}'")
         await connection.execute("select pg_reload_conf()")
-        async with asyncio.timeout(30):
-            while await (await connection.execute("show synchronous_standby_names")).fetchone() != (name,):
-                await asyncio.sleep(0.02)
+        await until(demanded)
+        await connection.execute("checkpoint")  # by then the checkpointer has told everybody
 
 
 async def end_connections_that_wait_for_a_standby(dsn: str) -> None:
+    async def ended() -> list[Any]:
+        return await (await connection.execute(end)).fetchall()
+
     end = "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'"
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection, asyncio.timeout(30):
-        while not await (await connection.execute(end)).fetchall():
-            await asyncio.sleep(0.02)
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await until(ended)
 
 
 async def test_a_row_that_postgres_refuses_is_set_aside_and_the_rest_is_stored(pool: Pool) -> None:

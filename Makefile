@@ -1,0 +1,39 @@
+# What people and machines run. Everything is installed into .venv, data is kept in .eye/.
+#   make run [ONCE=1]   the whole stack on this machine, and what the sample events become in it
+#   make test           lint, types, import contracts and every test, on a real Kafka and a real Postgres
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: run up test lint test-fast bench clean
+
+run: $(INSTALLED)
+	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
+
+up: $(INSTALLED)
+	$(BIN)/eye up
+
+test: lint
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-fast: $(INSTALLED)
+	$(BIN)/pytest tests/unit
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench.stream
+
+clean:
+	rm -rf .venv .eye
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("The Eye needs Python 3.11 or newer." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

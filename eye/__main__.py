@@ -1,0 +1,5 @@
+"""`python -m eye` is `eye`."""
+
+from eye.command import main
+
+main()

@@ -1,0 +1,64 @@
+"""The three processes: gateway, stream, sinks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import uvloop
+from aiokafka.errors import KafkaError
+
+import gateway.server
+import sinks.app
+import stream.app
+from eye.restart import begin_anew
+from eye.topics import create_topics
+from schemas.settings import Settings
+from stream.transport.worker import Worker, WorkerCrashed
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+
+
+def run_gateway(settings: Settings) -> None:
+    """Serve HTTP until SIGTERM."""
+    gateway.server.run(settings)
+
+
+def run_stream(settings: Settings) -> None:
+    """Judge and group raw records until SIGTERM."""
+    _run_worker(settings, stream.app.build_worker)
+
+
+def run_sinks(settings: Settings) -> None:
+    """Store verdicts and sessions until SIGTERM."""
+    _run_worker(settings, sinks.app.build_worker)
+
+
+def _run_worker(settings: Settings, build: Callable[[Settings], Worker]) -> None:
+    began = time.monotonic()
+
+    async def work() -> None:
+        await build(settings).run(prepare=lambda: _topics_there(settings))
+
+    try:
+        uvloop.run(work())
+    except WorkerCrashed as crash:
+        begin_anew(crash, time.monotonic() - began)
+
+
+async def _topics_there(settings: Settings) -> None:
+    """Wait for Kafka, and make the topics that are missing."""
+    while True:
+        try:
+            created = [state.name for state in await create_topics(settings) if state.created]
+        except KafkaError as error:
+            log.warning("waiting for Kafka at %s: %s", settings.kafka_bootstrap_servers, error)
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            if created:
+                log.info("topics made: %s", ", ".join(created))
+            return

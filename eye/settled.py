@@ -1,0 +1,83 @@
+"""Waiting until what was accepted has arrived: judged, and stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import psycopg
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from schemas.settings import Settings
+from schemas.topics import topic_names
+from stream.transport.lookup import Lookup
+
+Positions = Mapping[TopicPartition, int]
+
+_POLL_SECONDS = 0.1
+
+_STORED = "select topic, partition, next_offset from eye.sink_positions where topic = any(%s) and sink like %s"
+
+
+class NotSettled(Exception):
+    """Something did not arrive in time; the message says what and where."""
+
+
+async def wait_until_settled(settings: Settings, seconds: float = 60.0) -> None:
+    """Wait until everything that is in the raw topic now is in Postgres. Raises NotSettled."""
+    topics = topic_names(settings)
+    deadline = asyncio.get_running_loop().time() + seconds
+    async with Lookup(settings) as lookup:
+        raw = {tp: (await lookup.bounds(tp))[1] for tp in _partitions(settings, topics.raw)}
+        await _reach(raw, lambda: judged_positions(settings), deadline)
+        stored = await stored_positions(settings)
+        written = {
+            tp: await _after_last_record(lookup, tp, stored.get(tp, 0))
+            for topic in (topics.validated, topics.rejected, topics.sessions)
+            for tp in _partitions(settings, topic)
+        }
+        await _reach(written, lambda: stored_positions(settings), deadline)
+
+
+async def judged_positions(settings: Settings) -> Positions:
+    """Return how far the stream has committed the raw topic."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client())
+    await admin.start()
+    try:
+        committed = await admin.list_consumer_group_offsets(settings.stream_group)
+        return {tp: found.offset for tp, found in committed.items()}
+    finally:
+        await admin.close()
+
+
+async def stored_positions(settings: Settings) -> Positions:
+    """Return how far the sinks have stored each topic."""
+    topics = topic_names(settings)
+    arguments = ([topics.validated, topics.rejected, topics.sessions], f"{settings.group}%")
+    async with await psycopg.AsyncConnection.connect(settings.dsn) as connection:
+        rows = await (await connection.execute(_STORED, arguments)).fetchall()
+    return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
+
+
+def _partitions(settings: Settings, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition) for partition in range(settings.partitions)]
+
+
+async def _reach(wanted: Positions, positions: Callable[[], Awaitable[Positions]], deadline: float) -> None:
+    while True:
+        reached = await positions()
+        short = [tp for tp, end in wanted.items() if reached.get(tp, 0) < end]
+        if not short:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            tp = short[0]
+            raise NotSettled(f"{tp.topic}:{tp.partition} is at {reached.get(tp, 0)}, and goes on to {wanted[tp]}")
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _after_last_record(lookup: Lookup, tp: TopicPartition, position: int) -> int:
+    """Return the offset after a partition's last record; the transaction markers behind it are none."""
+    async for record in lookup.read(tp, offset=position):
+        position = record.offset + 1
+    return position

@@ -1,0 +1,49 @@
+"""What people are shown: tables of what is stored."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.rows import dict_row
+from rich.table import Table
+
+_SESSIONS = """
+select session_id, status, event_count, rejected_count, started_at, ended_at, counts_by_type, applications
+from eye.sessions order by started_at, session_id limit %s
+"""
+
+_REJECTED = """
+select event_id, session_id, category, name, errors
+from eye.rejected_events order by received_at, source_partition, source_offset limit %s
+"""
+
+
+def sessions_table(dsn: str, limit: int = 50) -> Table:
+    """Return the sessions as they are in Postgres, the earliest first."""
+    table = Table("session", "status", "events", "rejected", "started", "ended", "events by type", title="Sessions")
+    _never_wrap(table, 1)
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        for row in connection.execute(_SESSIONS, (limit,)):
+            types = ", ".join(f"{name.partition('/')[2]} {count}" for name, count in row["counts_by_type"].items())
+            times = [f"{row[end]:%Y-%m-%d %H:%M:%S}" if row[end] else "" for end in ("started_at", "ended_at")]
+            counts = [str(row["event_count"]), str(row["rejected_count"])]
+            table.add_row(row["session_id"], row["status"], *counts, *times, types)
+    return table
+
+
+def rejected_table(dsn: str, limit: int = 50) -> Table:
+    """Return the rejected events as they are in Postgres, a line for each broken rule."""
+    table = Table("event", "type", "code", "path", "message", title="Rejected events")
+    _never_wrap(table, 4)
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        for row in connection.execute(_REJECTED, (limit,)):
+            first = [str(row["event_id"]), f"{row['category'] or '?'} / {row['name'] or '?'}"]
+            for error in row["errors"]:
+                table.add_row(*first, error["code"], error["path"], error["message"])
+                first = ["", ""]
+    return table
+
+
+def _never_wrap(table: Table, columns: int) -> None:
+    """Keep the first columns whole: ids are there to be copied."""
+    for column in table.columns[:columns]:
+        column.no_wrap = True
