@@ -32,7 +32,7 @@ class Component(Process):
     """One of our own processes, as a child; `url` is where its status page is."""
 
     def __init__(self, name: str, settings: Settings, url: str) -> None:
-        super().__init__(name, settings.data_dir / "logs", signal.SIGTERM, env=_environment(settings))
+        super().__init__(name, settings.data_dir / "logs", signal.SIGTERM, env=environment(settings))
         self.name = name
         self.url = url
 
@@ -141,7 +141,7 @@ class Stack:
     def _leave_note(self) -> None:
         note = self.settings.data_dir / NOTE
         note.touch(mode=0o600)
-        note.write_text(json.dumps({"url": self.url, "key": self.key, "environment": _environment(self.settings)}))
+        note.write_text(json.dumps({"url": self.url, "key": self.key, "environment": environment(self.settings)}))
 
 
 NOTE = "stack.json"
@@ -173,7 +173,7 @@ def claim_data_dir(wanted: Path) -> tuple[IO[str], Path]:
             return lock, directory
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """Return the variables that make another process read these settings."""
     environment = {}
     for name in settings.model_fields_set | {"kafka_bootstrap_servers", "postgres_dsn", "data_dir"}:

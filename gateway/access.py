@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from enum import Enum
 
 from aiohttp import web
-from multidict import CIMultiDictProxy
 
 from gateway.keys import Grant, Scope
 from gateway.problems import Forbidden, Handler, Unauthorized
@@ -51,7 +51,7 @@ def _grant(request: web.Request) -> Grant:
     return grant
 
 
-def presented_key(headers: CIMultiDictProxy[str]) -> str | None:
+def presented_key(headers: Mapping[str, str]) -> str | None:
     """Return the key of a request, from `Authorization` (Bearer, or Basic as user name) or `X-API-Key`."""
     scheme, _, credentials = headers.get("Authorization", "").strip().partition(" ")
     match scheme.lower():

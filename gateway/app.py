@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -32,6 +31,7 @@ from gateway.reads import (
     get_sessions,
 )
 from gateway.state import GATEWAY, Gateway
+from gateway.traffic import Traffic
 from schemas.settings import Settings, SettingsError
 
 
@@ -52,8 +52,11 @@ def build_app(settings: Settings) -> web.Application:
     """
     if settings.max_event_bytes + RECORD_OVERHEAD > BATCH_BYTES:
         raise SettingsError(f"EYE_MAX_EVENT_BYTES is at most {BATCH_BYTES - RECORD_OVERHEAD}: Kafka takes no more.")
-    app = web.Application(middlewares=[count_requests, answer_problems], client_max_size=settings.max_request_bytes)
     metrics = Metrics()
+    traffic = Traffic(metrics)
+    app = web.Application(
+        middlewares=[traffic.middleware(), answer_problems(metrics)], client_max_size=settings.max_request_bytes
+    )
     app[GATEWAY] = Gateway(
         settings=settings,
         rules=settings.rules(),
@@ -62,6 +65,7 @@ def build_app(settings: Settings) -> web.Application:
         publisher=Publisher(settings, metrics),
         database=Database(settings),
         metrics=metrics,
+        traffic=traffic,
     )
     for route in _routes(settings):
         app.router.add_route(route.method, route.path, guarded(route.handler, route.access))
@@ -106,19 +110,6 @@ async def _reading(app: web.Application) -> AsyncIterator[None]:
     await database.open()
     yield
     await database.close()
-
-
-@web.middleware
-async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count and time every request by its route."""
-    started = time.perf_counter()
-    response = await handler(request)
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource is not None else "none"
-    metrics = request.app[GATEWAY].metrics
-    metrics.requests.labels(request.method, route, response.status).inc()
-    metrics.request_seconds.labels(route).observe(time.perf_counter() - started)
-    return response
 
 
 def _document(body: bytes) -> Handler:

@@ -74,6 +74,8 @@ class Connection:
             failures = 0
             try:
                 await self._watch(producer)
+            except Exception:
+                log.exception("watching the connection to Kafka failed; it is made anew")
             finally:
                 self.producer, self.partitions = None, 0
                 self.fault = self.fault or "the connection to Kafka is being renewed"

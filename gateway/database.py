@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.5
 """How long a read waits for a connection."""
 
+RECONNECT_SECONDS = 0.5
+"""After this long the pool gives up a connection that can't be made."""
+
 PROBE_SECONDS = 0.5
 """How long the question whether Postgres is there may take."""
 
@@ -38,8 +41,10 @@ class Database:
             return
         self._pool = AsyncConnectionPool(
             self._dsn,
-            min_size=1,
+            # connections are made when they are needed, and tried anew by the next read: no backoff to sit out
+            min_size=0,
             max_size=self._connections,
+            reconnect_timeout=RECONNECT_SECONDS,
             # prepared statements would be planned without a look at the values
             kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": 2, "row_factory": dict_row},
             configure=self._configure,

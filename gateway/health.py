@@ -19,7 +19,7 @@ async def get_readyz(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     gateway.keys.refresh()
     keys = None if gateway.keys.loaded else gateway.keys.fault
-    stopping = "the gateway is stopping" if gateway.stopping else None
+    stopping = "the gateway is stopping" if gateway.traffic.stopping else None
     reasons = [reason for reason in (gateway.publisher.fault, keys, stopping) if reason is not None]
     checks = {
         "kafka": gateway.publisher.fault or "ok",

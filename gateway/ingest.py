@@ -115,7 +115,7 @@ def _judge_all(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: 
 def _answer(items: Sequence[Item]) -> Answer:
     accepted = sum(item.status is Status.OK for item in items)
     results = [
-        Result(index, msgspec.UNSET if item.event_id is None else item.event_id, item.status, item.errors)
+        Result(index=index, event_id=item.event_id or msgspec.UNSET, status=item.status, errors=item.errors)
         for index, item in enumerate(items)
     ]
     return Answer(accepted, len(items) - accepted, results)

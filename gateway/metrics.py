@@ -22,6 +22,12 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
+        self.problems = Counter(
+            "eye_gateway_problems_total",
+            "Requests that were refused or failed, by code.",
+            ["code"],
+            registry=self.registry,
+        )
         self.request_seconds = Histogram(
             "eye_gateway_request_seconds",
             "Time from a request's head to its answer, in seconds.",

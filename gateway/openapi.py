@@ -61,7 +61,9 @@ def _writing(settings: Settings) -> Json:
     prefer = _header("Prefer", "handling=strict: apply the stream's rules here already.")
     trace = _header("traceparent", "W3C trace context; goes on with the events.")
     refused = [400, 401, 403, 413, 415]
-    post = _call("Send events", "Answer", [*refused, 422, 503], [encoding, prefer, trace], status=202)
+    post = _call(
+        "Send events; /events/ is the same", "Answer", [*refused, 422, 503], [encoding, prefer, trace], status=202
+    )
     check = _call("Hold events against all rules; nothing is stored", "Answer", refused, [encoding])
     return {
         "/events": {"post": post | {"requestBody": body}, "get": _events_call()},

@@ -11,6 +11,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Middleware
+
+from gateway.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -120,22 +123,23 @@ class InternalError(Problem):
     status, code = HTTPStatus.INTERNAL_SERVER_ERROR, ProblemCode.INTERNAL_ERROR
 
 
-@web.middleware
-async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into `application/problem+json`."""
-    try:
-        return await handler(request)
-    except Problem as problem:
-        return problem_response(problem)
-    except web.HTTPException as exception:
-        return problem_response(_of_http_exception(exception))
-    except (web.RequestPayloadError, HttpProcessingError) as error:
-        return problem_response(BadRequest(f"The body can't be read: {error}"))
-    except ConnectionError:  # the client has gone: nobody is left to answer
-        raise
-    except Exception:
-        log.exception("%s %s failed", request.method, request.path)
-        return problem_response(InternalError("Something is wrong on our side; it has been logged."))
+def answer_problems(metrics: Metrics) -> Middleware:
+    """Return the middleware that turns whatever a handler raises into `application/problem+json`."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ConnectionError:  # the client has gone: nobody is left to answer
+            raise
+        except Exception as error:
+            problem = _problem_of(error)
+            if isinstance(problem, InternalError):
+                log.exception("%s %s failed", request.method, request.path)
+            metrics.problems.labels(problem.code).inc()
+            return problem_response(problem)
+
+    return answer
 
 
 def problem_response(problem: Problem) -> web.Response:
@@ -161,6 +165,17 @@ _HTTP_PROBLEMS = {
     405: (ProblemCode.METHOD_NOT_ALLOWED, "This path takes other methods: the header Allow lists them."),
     413: (ProblemCode.TOO_LARGE, "The body is too large."),
 }
+
+
+def _problem_of(error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case web.HTTPException():
+            return _of_http_exception(error)
+        case web.RequestPayloadError() | HttpProcessingError():
+            return BadRequest(f"The body can't be read: {error}")
+    return InternalError("Something is wrong on our side; it has been logged.")
 
 
 def _of_http_exception(exception: web.HTTPException) -> Problem:

@@ -18,11 +18,11 @@ class Status(StrEnum):
     RETRY = "retry"
 
 
-class Result(msgspec.Struct, omit_defaults=True, gc=False):
+class Result(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """One event by its index in the request; `event_id` where it is known, `errors` where there are any."""
 
     index: int
-    event_id: str | msgspec.UnsetType
+    event_id: str | msgspec.UnsetType = msgspec.UNSET
     status: Status
     errors: list[Violation] = []
 

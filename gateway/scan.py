@@ -16,6 +16,10 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
+MAX_MEMBERS = 20_000
+"""Most members of an object that are looked at one by one; more than 64 KiB can hold."""
+
+
 class TooManyElements(Exception):
     """An array with more elements than wanted."""
 
@@ -56,13 +60,13 @@ def elements(text: str, start: int, limit: int) -> tuple[list[Span], int]:
 def members(text: str, start: int) -> tuple[dict[str, Span], int]:
     """Return the members of the object that begins at `start`, the last of each name, and where it ends.
 
-    Raises ValueError where it is no JSON.
+    Raises ValueError where it is no JSON, or beyond MAX_MEMBERS.
     """
     spans: dict[str, Span] = {}
     at = skip_space(text, start + 1)
     if text[at : at + 1] == "}":
         return spans, at + 1
-    while True:
+    for _ in range(MAX_MEMBERS):
         _after('"', text, at)
         name, at = lenient.read_at(text, at)
         at = skip_space(text, _after(":", text, skip_space(text, at)))
@@ -72,6 +76,7 @@ def members(text: str, start: int) -> tuple[dict[str, Span], int]:
         if text[at : at + 1] == "}":
             return spans, at + 1
         at = skip_space(text, _after(",", text, at))
+    raise ValueError(f"an object has more than {MAX_MEMBERS} members")
 
 
 def read(text: str, span: Span) -> Any:

@@ -17,7 +17,10 @@ from schemas.settings import Settings
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 3.0
-"""How long requests under way may take when stopping, before they are cancelled; they need at most 2 s."""
+"""How long requests under way may take when stopping; they need at most 2 s, once their body is there."""
+
+CANCEL_SECONDS = 1.0
+"""How long they may take to end after that, before they are cancelled."""
 
 
 def run(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
@@ -37,7 +40,7 @@ async def serve(
     stop = stop or _stop_on_signal()
     app = build_app(settings)
     # bodies are decompressed by our own hand, with a bound
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=DRAIN_SECONDS)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=CANCEL_SECONDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, reuse_port=True)
@@ -47,7 +50,8 @@ async def serve(
             ready(site.name)
         await stop.wait()
         log.info("stopping")
-        app[GATEWAY].stopping = True
+        await site.stop()
+        await app[GATEWAY].traffic.drain(DRAIN_SECONDS)
     finally:
         await runner.cleanup()
 

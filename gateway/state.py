@@ -11,13 +11,14 @@ from gateway.intake import Reader
 from gateway.keys import Grant, KeyRing
 from gateway.metrics import Metrics
 from gateway.publisher import Publisher
+from gateway.traffic import Traffic
 from schemas.rules import Rules
 from schemas.settings import Settings
 
 
 @dataclass(slots=True)
 class Gateway:
-    """The parts of one gateway. `stopping`: it answers what it has, and is ready for no more."""
+    """The parts of one gateway."""
 
     settings: Settings
     rules: Rules
@@ -26,7 +27,7 @@ class Gateway:
     publisher: Publisher
     database: Database
     metrics: Metrics
-    stopping: bool = False
+    traffic: Traffic
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

@@ -26,11 +26,11 @@ insert into eye.sink_positions (next_offset, sink, topic, partition) values (%s,
 """
 
 _ADVANCE = """
-update eye.sink_positions set next_offset = %s, updated_at = now()
+update eye.sink_positions set next_offset = %s, row_count = row_count + %s, updated_at = now()
 where sink = %s and topic = %s and partition = %s and next_offset = %s
 """
 
-_COUNT = "update eye.sink_positions set row_count = row_count + %s where sink = %s and topic = %s and partition = %s"
+_CORRECT = "update eye.sink_positions set row_count = row_count + %s where sink = %s and topic = %s and partition = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,15 @@ class TablePartition(PartitionWork, Generic[R]):
         self, chunk: Chunk, rows: Rows[R], write: Callable[[AsyncConnection, list[R]], Awaitable[int]]
     ) -> None:
         async with lend(self._pool) as connection, connection.transaction():
-            advanced = await connection.execute(_ADVANCE, (chunk.next_offset, *self._key, chunk.start))
+            expected = len(rows.rows)
+            advanced = await connection.execute(_ADVANCE, (chunk.next_offset, expected, *self._key, chunk.start))
             if advanced.rowcount != 1:
-                raise PositionMoved(f"eye.{self._table.sink} is no longer at offset {chunk.start}")
+                raise PositionMoved(f"sink {self._table.sink} is no longer at offset {chunk.start}")
             if rows.refused:
                 await self._table.set_aside(connection, rows.refused)
             count = await write(connection, rows.rows)
-            await connection.execute(_COUNT, (count, *self._key))
+            if count != expected:
+                await connection.execute(_CORRECT, (count - expected, *self._key))
 
     async def _write(self, connection: AsyncConnection, rows: list[R]) -> int:
         return await self._table.writer.write(connection, rows)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -44,9 +45,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres
     server.stop()
 
 
-@pytest.fixture
-def dsn(postgres: LocalPostgres) -> Iterator[str]:
-    """A fresh migrated database of the test's own."""
+@contextmanager
+def fresh_database(postgres: LocalPostgres) -> Iterator[str]:
+    """Lend a migrated database that nobody else uses."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     create = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
     drop = sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
@@ -56,22 +57,34 @@ def dsn(postgres: LocalPostgres) -> Iterator[str]:
         connection.execute(drop)
 
 
-@pytest.fixture
-def settings(kafka: LocalKafka, dsn: str, tmp_path: Path) -> Settings:
-    """A deployment of the test's own: fresh topics, groups and database, and the key of application `shop`."""
+def fresh_settings(kafka: LocalKafka, dsn: str, directory: Path) -> Settings:
+    """Make a deployment that nobody else uses: topics, groups, and the key of application `shop`."""
     prefix = f"t{uuid.uuid4().hex[:8]}"
     made = Settings(
         kafka_bootstrap_servers=kafka.bootstrap_servers,
         postgres_dsn=SecretStr(dsn),
         topic_prefix=f"{prefix}.",
         group=f"{prefix}-",
-        data_dir=tmp_path / "eye",
+        data_dir=directory / "eye",
         gateway_port=0,
         partitions=3,
     )
     write_key(made)
     asyncio.run(create_topics(made))
     return made
+
+
+@pytest.fixture
+def dsn(postgres: LocalPostgres) -> Iterator[str]:
+    """A fresh migrated database of the test's own."""
+    with fresh_database(postgres) as made:
+        yield made
+
+
+@pytest.fixture
+def settings(kafka: LocalKafka, dsn: str, tmp_path: Path) -> Settings:
+    """A deployment of the test's own."""
+    return fresh_settings(kafka, dsn, tmp_path)
 
 
 def write_key(settings: Settings) -> None:

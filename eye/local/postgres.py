@@ -32,6 +32,13 @@ SETTINGS = {
 }
 """What differs from PostgreSQL's own defaults. `fsync` does not."""
 
+_LOCAL = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    # in the data directory: /dev/shm would keep 1 MB of every killed server, and has 64 in a container
+    "dynamic_shared_memory_type": "mmap",
+}
+
 _DEADLINE = 60.0
 
 
@@ -72,8 +79,8 @@ class LocalPostgres(Process):
             self._initialise(programs, cluster, account)
         port = remembered_port(self.data_dir / "port", self._wanted_port)
         server = f"postgresql://{DATABASE}:{password}@127.0.0.1:{port}"
-        where = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
-        options = [word for name, value in (SETTINGS | where).items() for word in ("-c", f"{name}={value}")]
+        settings = SETTINGS | _LOCAL | {"port": str(port)}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         _forget_the_dead(cluster / "postmaster.pid")
         command = [str(programs / "postgres"), "-D", str(cluster), *options]
         self._run_server(command, account, f"{server}/postgres")

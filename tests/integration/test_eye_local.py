@@ -306,7 +306,7 @@ def send(
 
 
 def read(kafka: LocalKafka, topic: str) -> list[bytes]:
-    """Return what is committed, up to the end of the topic's one partition."""
+    """Return what is committed, to the end of the topic's one partition; wait while a transaction is open."""
 
     async def read() -> list[bytes]:
         partition = TopicPartition(topic, 0)
@@ -320,8 +320,9 @@ def read(kafka: LocalKafka, topic: str) -> list[bytes]:
         try:
             consumer.assign([partition])
             await consumer.seek_to_beginning(partition)
-            end = (await consumer.end_offsets([partition]))[partition]
-            while await consumer.position(partition) < end:
+            # the high watermark, which is known after a fetch: the end that a reader of committed records is
+            # told of comes before what is open
+            while await consumer.position(partition) < (consumer.highwater(partition) or 1):
                 for records in (await consumer.getmany(timeout_ms=1000)).values():
                     values.extend(record.value for record in records)
         finally:

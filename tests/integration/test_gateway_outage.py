@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -99,7 +100,7 @@ async def test_a_killed_broker_loses_nothing_that_was_accepted(there: Settings, 
     assert stored <= found
 
 
-async def at_least(settings: Settings, count: int) -> list[object]:
+async def at_least(settings: Settings, count: int) -> list[Any]:
     for extra in range(3):
         try:
             return await records_of(settings, count + extra)
@@ -202,7 +203,7 @@ async def test_what_was_told_to_come_again_is_not_written_later(
 
     await eventually(lambda: writes(publishing))
     await publishing.stop()
-    values = {record.value for record in await at_least(there, 3)}  # type: ignore[attr-defined]
+    values = {record.value for record in await at_least(there, 3)}
     assert values == {b"1", b"{}"}
 
 

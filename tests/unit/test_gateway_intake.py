@@ -167,6 +167,13 @@ def test_nesting_without_an_end_is_no_json(body: bytes) -> None:
         READER.read(body)
 
 
+def test_an_object_of_endless_members_is_no_event() -> None:
+    body = b'{"session_id": "s"' + b',"a":NaN' * 300_000 + b"}"
+
+    with pytest.raises(BadRequest):
+        READER.read(body)
+
+
 def test_an_event_above_the_limit_costs_itself_alone_and_keeps_its_id() -> None:
     large = json.dumps({"session_id": "s", "event_id": "mine", "data": "x" * 2_000}).encode()
 
