@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
@@ -21,7 +22,7 @@ async def fill_raw(settings: Settings, number: int, *, seed: int = 1) -> None:
     await producer.start()
     try:
         waiting: list[asyncio.Future[object]] = []
-        batches = defaultdict(producer.create_batch)
+        batches: defaultdict[int, Any] = defaultdict(producer.create_batch)
         received_at = str(int(time.time() * 1000)).encode()
         for event in events(number, seed=seed):
             key = str(event["session_id"]).encode()

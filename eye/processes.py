@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import uvloop
 from aiokafka.errors import KafkaError
@@ -13,7 +15,7 @@ from aiokafka.errors import KafkaError
 import gateway.server
 import sinks.app
 import stream.app
-from eye.restart import begin_anew
+from eye.restart import begin_anew, pause_after_restart
 from eye.topics import create_topics
 from schemas.settings import Settings
 from stream.transport.worker import Worker, WorkerCrashed
@@ -38,16 +40,21 @@ def run_sinks(settings: Settings) -> None:
     _run_worker(settings, sinks.app.build_worker)
 
 
-def _run_worker(settings: Settings, build: Callable[[Settings], Worker]) -> None:
+def _run_worker(settings: Settings, build: Callable[[Settings], Worker]) -> NoReturn:
+    """Run a worker to its end, and end the process with it: whatever counts is stored, nothing is to be waited for."""
+    pause_after_restart()
     began = time.monotonic()
 
     async def work() -> None:
-        await build(settings).run(prepare=lambda: _topics_there(settings))
+        try:
+            await build(settings).run(prepare=lambda: _topics_there(settings))
+        except WorkerCrashed as crash:
+            begin_anew(crash, time.monotonic() - began)
+        logging.shutdown()
+        os._exit(0)
 
-    try:
-        uvloop.run(work())
-    except WorkerCrashed as crash:
-        begin_anew(crash, time.monotonic() - began)
+    uvloop.run(work())
+    raise AssertionError("unreachable")
 
 
 async def _topics_there(settings: Settings) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import random
-import signal
 import sys
 import time
+from typing import NoReturn
 
 log = logging.getLogger(__name__)
 
@@ -16,15 +16,24 @@ _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 60.0
 
 
-def begin_anew(reason: BaseException, ran_seconds: float) -> None:
-    """Replace this process by a new one with the same command line, after a pause that grows each time.
+def begin_anew(reason: BaseException, ran_seconds: float) -> NoReturn:
+    """Replace this process, at once, by a new one with the same command line and process id.
 
-    Never returns. The process id stays, locks and connections go. SIGTERM in the pause ends it.
+    Its connections and locks go, whatever still runs in it ends.
     """
-    count = 0 if ran_seconds > _STEADY_SECONDS else int(os.environ.get(_COUNT, "0"))
-    pause = random.uniform(0.5, 1.0) * min(0.5 * 2**count, _LONGEST_PAUSE)
-    log.error("%s; beginning anew in %.1f s", reason, pause)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    time.sleep(pause)
+    log.error("%s; beginning anew", reason)
+    count = 0 if ran_seconds > _STEADY_SECONDS else _restarts()
     os.environ[_COUNT] = str(count + 1)
+    logging.shutdown()
     os.execv(sys.executable, [sys.executable, "-m", "eye", *sys.argv[1:]])
+
+
+def pause_after_restart() -> None:
+    """Wait a moment when this process has begun anew, longer each time in a row."""
+    if count := _restarts():
+        longest = min(0.5 * 2 ** (count - 1), _LONGEST_PAUSE)
+        time.sleep(random.uniform(longest / 2, longest))
+
+
+def _restarts() -> int:
+    return int(os.environ.get(_COUNT, "0"))

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import ConnectionGroup
@@ -17,6 +17,8 @@ from aiokafka.protocol.metadata import MetadataRequest
 from schemas.settings import Settings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BATCH_BYTES = 1_000_000
 """Largest batch; a topic takes 1,048,588 bytes unless told otherwise."""
@@ -98,10 +100,11 @@ class Connection:
             request_timeout_ms=int(REQUEST_SECONDS * 1000),
             retry_backoff_ms=RETRY_MS,
         )
+        starting = asyncio.create_task(producer.start())
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await producer.start()
+            await _in_time(starting, CONNECT_SECONDS)
         except BaseException:
+            await _settle(starting)
             await _close(producer)
             raise
         return producer
@@ -111,16 +114,21 @@ class Connection:
         loop = asyncio.get_running_loop()
         self._broken.clear()
         self._answered_at = loop.time()
-        while not self._broken.is_set() and loop.time() - self._answered_at < SILENT_SECONDS:
-            await self._probe(producer)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PROBE_SECONDS):
-                    await self._broken.wait()
-
-    async def _probe(self, producer: Any) -> None:
+        asking = asyncio.create_task(self._ask_partitions(producer))
         try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                partitions = await self._ask_partitions(producer)
+            while not self._broken.is_set() and loop.time() - self._answered_at < SILENT_SECONDS:
+                await self._take_answer(producer, asking)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PROBE_SECONDS):
+                        await self._broken.wait()
+                if asking.done():
+                    asking = asyncio.create_task(self._ask_partitions(producer))
+        finally:
+            await _settle(asking)
+
+    async def _take_answer(self, producer: Any, asking: asyncio.Task[int]) -> None:
+        try:
+            partitions = await _in_time(asking, PROBE_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
             self.fault = f"Kafka doesn't answer: {_text(error)}"
             return
@@ -148,6 +156,21 @@ class Connection:
         if count and len(client.cluster.partitions_for_topic(self._topic) or ()) != count:
             await client.force_metadata_update()
         return count
+
+
+async def _in_time(task: asyncio.Task[T], seconds: float) -> T:
+    """Wait for a task without cancelling it. Raises TimeoutError, or as the task does."""
+    await asyncio.wait([task], timeout=seconds)
+    if not task.done():
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return task.result()
+
+
+async def _settle(task: asyncio.Task[Any]) -> None:
+    """Give a task a moment to end by itself: cancelled while it connects, aiokafka forgets the open connection."""
+    await asyncio.wait([task], timeout=CLOSE_SECONDS)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _close(producer: Any) -> None:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.settings import Settings
 from schemas.topics import topic_names
+from sinks.metrics import SinkMetrics
 from sinks.partitions import keep_partitions
 from sinks.pool import Pool, make_pool
 from sinks.works import table_works
@@ -34,11 +35,12 @@ def build_worker(settings: Settings) -> Worker:
         read_committed=True,
     )
 
-    async def earliest(topic: str, partition: int) -> int:
+    async def bounds(topic: str, partition: int) -> tuple[int, int]:
         async with Lookup(settings) as lookup:
-            return (await lookup.bounds(TopicPartition(topic, partition)))[0]
+            return await lookup.bounds(TopicPartition(topic, partition))
 
-    works = table_works(settings, pool, earliest)
+    registry = CollectorRegistry()
+    works = table_works(settings, pool, SinkMetrics(registry), bounds)
 
     def make_work(topic: str, partition: int) -> PartitionWork:
         return works[topic](partition)
@@ -64,9 +66,7 @@ def build_worker(settings: Settings) -> Worker:
             partitions.hand(chunk)
 
     address = (settings.worker_host, settings.sinks_port) if settings.sinks_port is not None else None
-    return Worker(
-        app, partitions, CollectorRegistry(), address=address, report_positions=True, surroundings=_database(pool)
-    )
+    return Worker(app, partitions, registry, address=address, report_positions=True, surroundings=_database(pool))
 
 
 @asynccontextmanager

@@ -10,11 +10,13 @@ import psycopg
 from psycopg import AsyncConnection
 
 from schemas.record import RawRecord
+from sinks.metrics import SinkMetrics
 from sinks.pool import Pool, lend
 from sinks.refused import is_refusal, write_what_can_be
 from sinks.rows import Refused, Row, Rows
 from sinks.writer import Writer
 from stream.transport.chunk import Chunk
+from stream.transport.positions import within
 from stream.transport.work import PartitionWork, PositionMoved
 
 R = TypeVar("R", bound=Row)
@@ -35,8 +37,9 @@ _CORRECT = "update eye.sink_positions set row_count = row_count + %s where sink 
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[R]):
-    """A sink: what it is called, how records become its rows, and where those go."""
+    """A table of schema eye, the sink that fills it, how records become its rows, and where those go."""
 
+    name: str
     sink: str
     make_rows: Callable[[Iterable[RawRecord]], Rows[R]]
     writer: Writer[R]
@@ -53,45 +56,58 @@ class TablePartition(PartitionWork, Generic[R]):
     """
 
     def __init__(
-        self, pool: Pool, table: Table[R], topic: str, partition: int, earliest: Callable[[], Awaitable[int]]
+        self,
+        pool: Pool,
+        metrics: SinkMetrics,
+        table: Table[R],
+        topic: str,
+        partition: int,
+        bounds: Callable[[], Awaitable[tuple[int, int]]],
     ) -> None:
+        """`bounds` gives the partition's earliest offset in Kafka, and its end."""
         self._pool = pool
         self._table = table
         self._key = (table.sink, topic, partition)
-        self._earliest = earliest
+        self._metrics = metrics
+        self._bounds = bounds
 
     async def open(self) -> int:
-        """Return the stored position; where there is none yet, it begins at the partition's earliest offset."""
+        """Return the stored position; where there is none yet, it begins at the partition's earliest offset.
+
+        Raises PositionLost for a position beyond the partition's end.
+        """
+        bounds = await self._bounds()
+        async with lend(self._pool) as connection:
+            await connection.execute(_BEGIN, (bounds[0], *self._key))
         position = await self._read_position()
-        if position is None:
-            earliest = await self._earliest()
-            async with lend(self._pool) as connection:
-                await connection.execute(_BEGIN, (earliest, *self._key))
-            position = await self._read_position()
-            assert position is not None
+        within("{} at {}:{}".format(*self._key), position, bounds)
         return position
 
     async def process(self, chunk: Chunk) -> None:
         """Store a chunk and advance the position to its end. A row that is refused for good is set aside."""
-        rows = self._table.make_rows(chunk.records)
-        try:
-            await self._store(chunk, rows, self._write)
-        except psycopg.Error as error:
-            if not is_refusal(error):
-                raise
-            await self._store(chunk, rows, self._write_what_can_be)
+        with self._metrics.chunk(self._table.name):
+            rows = self._table.make_rows(chunk.records)
+            try:
+                stored, refused = await self._store(chunk, rows, self._write)
+            except psycopg.Error as error:
+                if not is_refusal(error):
+                    raise
+                stored, refused = await self._store(chunk, rows, self._write_what_can_be)
+        self._metrics.count(self._table.name, records=len(chunk.records), rows=stored, refused=refused)
 
     async def close(self) -> None:
         """Nothing is held between chunks."""
 
-    async def _read_position(self) -> int | None:
+    async def _read_position(self) -> int:
         async with lend(self._pool) as connection:
             stored = await (await connection.execute(_READ, self._key)).fetchone()
-        return stored[0] if stored else None
+        assert stored is not None, "open() has made it"
+        return int(stored[0])
 
     async def _store(
-        self, chunk: Chunk, rows: Rows[R], write: Callable[[AsyncConnection, list[R]], Awaitable[int]]
-    ) -> None:
+        self, chunk: Chunk, rows: Rows[R], write: Callable[[AsyncConnection, list[R]], Awaitable[tuple[int, int]]]
+    ) -> tuple[int, int]:
+        """Return how many rows are new, and how many records were refused."""
         async with lend(self._pool) as connection, connection.transaction():
             expected = len(rows.rows)
             advanced = await connection.execute(_ADVANCE, (chunk.next_offset, expected, *self._key, chunk.start))
@@ -99,14 +115,15 @@ class TablePartition(PartitionWork, Generic[R]):
                 raise PositionMoved(f"sink {self._table.sink} is no longer at offset {chunk.start}")
             if rows.refused:
                 await self._table.set_aside(connection, rows.refused)
-            count = await write(connection, rows.rows)
-            if count != expected:
-                await connection.execute(_CORRECT, (count - expected, *self._key))
+            stored, refused = await write(connection, rows.rows)
+            if stored != expected:
+                await connection.execute(_CORRECT, (stored - expected, *self._key))
+        return stored, refused + len(rows.refused)
 
-    async def _write(self, connection: AsyncConnection, rows: list[R]) -> int:
-        return await self._table.writer.write(connection, rows)
+    async def _write(self, connection: AsyncConnection, rows: list[R]) -> tuple[int, int]:
+        return await self._table.writer.write(connection, rows), 0
 
-    async def _write_what_can_be(self, connection: AsyncConnection, rows: list[R]) -> int:
-        count, refused = await write_what_can_be(connection, self._table.writer, rows)
+    async def _write_what_can_be(self, connection: AsyncConnection, rows: list[R]) -> tuple[int, int]:
+        stored, refused = await write_what_can_be(connection, self._table.writer, rows)
         await self._table.set_aside(connection, refused)
-        return count
+        return stored, len(refused)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from schemas.settings import Settings
 from schemas.topics import topic_names
+from sinks.metrics import SinkMetrics
 from sinks.pool import Pool
 from sinks.refused import set_aside, skip
 from sinks.rows import Row, event_rows, rejected_rows, session_rows
@@ -19,21 +20,21 @@ R = TypeVar("R", bound=Row)
 
 
 def table_works(
-    settings: Settings, pool: Pool, earliest: Callable[[str, int], Awaitable[int]]
+    settings: Settings, pool: Pool, metrics: SinkMetrics, bounds: Callable[[str, int], Awaitable[tuple[int, int]]]
 ) -> Mapping[str, Callable[[int], PartitionWork]]:
     """Return, for each topic that is stored, what makes the work on one of its partitions.
 
-    `earliest` gives the earliest offset of a topic's partition in Kafka. A position belongs to the
+    `bounds` gives the earliest offset of a topic's partition in Kafka, and its end. A position belongs to the
     settings' group: another group begins at the earliest offset, and finds the rows there already.
     """
 
     def works(topic: str, table: Table[R]) -> Callable[[int], PartitionWork]:
-        return lambda partition: TablePartition(pool, table, topic, partition, partial(earliest, topic, partition))
+        return lambda number: TablePartition(pool, metrics, table, topic, number, partial(bounds, topic, number))
 
     topics, group = topic_names(settings), settings.group
-    events = Table(f"{group}events", event_rows, EventWriter(), set_aside)
-    rejected = Table(f"{group}rejected_events", rejected_rows, RejectedWriter(), set_aside)
-    sessions = Table(f"{group}sessions", session_rows, SessionWriter(), skip)
+    events = Table("events", f"{group}events", event_rows, EventWriter(), set_aside)
+    rejected = Table("rejected_events", f"{group}rejected_events", rejected_rows, RejectedWriter(), set_aside)
+    sessions = Table("sessions", f"{group}sessions", session_rows, SessionWriter(), skip)
     return {
         topics.validated: works(topics.validated, events),
         topics.rejected: works(topics.rejected, rejected),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -23,8 +22,7 @@ from stream.metrics import StreamMetrics
 from stream.sessions import SessionBook
 from stream.transport.chunk import Chunk
 from stream.transport.lookup import Lookup
-
-log = logging.getLogger(__name__)
+from stream.transport.positions import within
 
 Judged = tuple[RawRecord, Verdict]
 
@@ -67,19 +65,8 @@ class StreamPartition:
         async with Lookup(self._settings) as lookup:
             await self._restore_sessions(lookup)
             await self._restore_recent(lookup)
-            return self._within(await self._committed(self._raw), *await lookup.bounds(self._raw))
-
-    def _within(self, committed: int | None, earliest: int, end: int) -> int:
-        if committed is None:
-            return earliest
-        if committed > end:
-            raise LookupError(
-                f"the stream stands at offset {committed}, but the partition ends at {end}: the topic was made"
-                f" anew; reset the offsets of group {self._settings.stream_group}"
-            )
-        if committed < earliest:
-            log.error("%s:%d: offsets %d to %d have expired unread", *self._raw, committed, earliest - 1)
-        return max(committed, earliest)
+            where = f"{self._settings.stream_group} at {self._raw.topic}:{self._raw.partition}"
+            return within(where, await self._committed(self._raw), await lookup.bounds(self._raw))
 
     async def _restore_sessions(self, lookup: Lookup) -> None:
         latest: dict[str, SessionSummary] = {}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+from yarl import URL
 
 from eye.local.notes import free_port
 from eye.local.process import Process, wait_until
@@ -97,15 +98,15 @@ class Pipeline:
     async def post(self, body: bytes, content_type: str = "application/json", **headers: str) -> tuple[int, Any]:
         """POST to /events/ with the test's key; returns status and answer."""
         sent = {"Authorization": f"Bearer {KEY}", "Content-Type": content_type, **headers}
-        async with aiohttp.ClientSession() as session:
-            async with session.post(f"{self.gateway.url}/events/", data=body, headers=sent) as response:
-                return response.status, await response.json(content_type=None)
+        url = f"{self.gateway.url}/events/"
+        async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=sent) as response:
+            return response.status, await response.json(content_type=None)
 
     async def get(self, path: str) -> tuple[int, Any]:
         """GET a path with the test's key; returns status and answer."""
-        async with aiohttp.ClientSession(headers={"X-API-Key": KEY}) as session:
-            async with session.get(f"{self.gateway.url}{path}") as response:
-                return response.status, await response.json(content_type=None)
+        url, key = URL(f"{self.gateway.url}{path}", encoded=True), {"X-API-Key": KEY}
+        async with aiohttp.ClientSession(headers=key) as session, session.get(url) as response:
+            return response.status, await response.json(content_type=None)
 
 
 def fetch_status(url: str) -> int | None:

@@ -64,9 +64,7 @@ def choose_postgres(data_dir: Path, port: int | None = None) -> tuple[Postgres, 
         find_postgres()
     except LocalError as missing:
         _need_docker(missing)
-        return PostgresContainer(
-            data_dir, port
-        ), f"PostgreSQL runs in a container, {POSTGRES_IMAGE}. {missing}"
+        return PostgresContainer(data_dir, port), f"PostgreSQL runs in a container, {POSTGRES_IMAGE}. {missing}"
     return LocalPostgres(data_dir, port), "PostgreSQL runs as a process: its wheel is installed."
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -62,7 +62,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def report(self, offsets: Mapping[TP, int]) -> None:
         """Commit offsets to the group. Raises KafkaError."""
-        committed = {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+        committed = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
         await self.call_thread(self._ensure_consumer().commit, committed)
 
 

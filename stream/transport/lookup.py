@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Self
@@ -10,6 +11,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.record import to_millis
 from schemas.settings import Settings
+
+_FETCH_MS = 50
+_STUCK_SECONDS = 30.0
 
 
 class Lookup:
@@ -25,7 +29,7 @@ class Lookup:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=8 * 1024 * 1024,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=_FETCH_MS,
         )
 
     async def __aenter__(self) -> Self:
@@ -45,16 +49,27 @@ class Lookup:
     ) -> AsyncIterator[ConsumerRecord]:
         """Yield a partition's committed records up to its present end, then stop.
 
-        It begins at `offset`, or with what was written after `since`.
+        It begins at `offset`, or with what was written after `since`. Raises LookupError when an open
+        transaction keeps it from reaching the end for half a minute.
         """
         self._consumer.assign([tp])
         earliest, end = await self.bounds(tp)
-        start = max(offset, earliest)
-        if since is not None:
+        if since is None:
+            self._consumer.seek(tp, max(offset, earliest))
+        else:
             found = (await self._consumer.offsets_for_times({tp: max(to_millis(since), 0)}))[tp]
-            start = found.offset if found else end
-        self._consumer.seek(tp, start)
-        while start < end:
-            for record in (await self._consumer.getmany(tp, timeout_ms=200)).get(tp, []):
+            self._consumer.seek(tp, found.offset if found else end)
+        moved_at = time.monotonic()
+        while not await self._at_end(tp):
+            for record in (await self._consumer.getmany(tp, timeout_ms=_FETCH_MS)).get(tp, []):
+                moved_at = time.monotonic()
                 yield record
-            start = await self._consumer.position(tp)
+            if time.monotonic() - moved_at > _STUCK_SECONDS:
+                raise LookupError(
+                    f"{tp.topic}:{tp.partition} can't be read to its end: a transaction is left open in it"
+                )
+
+    async def _at_end(self, tp: TopicPartition) -> bool:
+        """Tell whether everything was read; the end is that of all records, so that no open transaction hides any."""
+        high_watermark = self._consumer.highwater(tp)  # None before the first fetch
+        return high_watermark is not None and await self._consumer.position(tp) >= high_watermark

@@ -20,7 +20,8 @@ def read_committed(settings: Settings, topic: str) -> list[Any]:
         }
     )
     consumer.assign([TopicPartition(topic, partition, 0) for partition in range(settings.partitions)])
-    messages, ended = [], set()
+    messages: list[Any] = []
+    ended: set[int | None] = set()
     while len(ended) < settings.partitions:
         message = consumer.poll(30)
         assert message is not None

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from eye.local.kafka import LocalKafka
 from eye.local.postgres import LocalPostgres
@@ -30,9 +31,9 @@ def pipeline(
     kafka: LocalKafka, postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
     """One pipeline for all tests here; each looks at its own sessions."""
-    with fresh_database(postgres) as dsn:
-        with Pipeline(fresh_settings(kafka, dsn, tmp_path_factory.mktemp("pipeline"))) as running:
-            yield running
+    directory = tmp_path_factory.mktemp("pipeline")
+    with fresh_database(postgres) as dsn, Pipeline(fresh_settings(kafka, dsn, directory)) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -215,14 +216,18 @@ def test_a_stop_is_clean_and_quick(settings: Settings) -> None:
 
 
 def partitions_by_librdkafka(settings: Settings, keys: set[bytes]) -> dict[bytes, int]:
-    """Have librdkafka's own murmur2 place records, where they do no harm, and see where they went."""
+    """Have librdkafka's own murmur2 place records in a topic with as many partitions, and see where they go."""
+    servers = {"bootstrap.servers": settings.kafka_bootstrap_servers}
+    topic = f"{settings.topic_prefix}placement"
+    admin = AdminClient(servers)
+    admin.create_topics([NewTopic(topic, settings.partitions, 1)])[topic].result(10)
     placed: dict[bytes, int] = {}
 
     def note(_: object, message: Any) -> None:
         placed[message.key()] = message.partition()
 
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers, "partitioner": "murmur2_random"})
+    producer = Producer(servers | {"partitioner": "murmur2_random"})
     for key in keys:
-        producer.produce(topic_names(settings).raw, key=key, value=b"null", on_delivery=note)
-    producer.flush(10)
+        producer.produce(topic, key=key, on_delivery=note)
+    assert producer.flush(10) == 0
     return placed

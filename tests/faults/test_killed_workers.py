@@ -60,7 +60,8 @@ async def send_all(pipeline: Pipeline, events: Sequence[Event]) -> set[str]:
     """Send every event in order, again where the gateway says so; returns the ids that got a 2xx."""
     acknowledged: set[str] = set()
     for batch in batches(events):
-        status, answer = 0, {}
+        status: int = 0
+        answer: Event = {}
         while status != 202:
             status, answer = await pipeline.post(ndjson(batch), "application/x-ndjson")
         acknowledged.update(result["event_id"] for result in answer["results"] if result["status"] == "ok")

@@ -172,9 +172,7 @@ server.start()
 print(server.pid, *server._family(), flush=True)
 signal.pause()
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", program, tmp_path], cwd=ROOT, stdout=subprocess.PIPE
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", program, tmp_path], cwd=ROOT, stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         was_alive = any(map(is_alive, pids))
@@ -190,9 +188,7 @@ def test_a_server_is_not_started_for_a_parent_that_is_gone(tmp_path: Path) -> No
     somebody_else = str(os.getppid())
     us = [str(os.getuid()), str(os.getgid()), "-1"]
 
-    done = subprocess.run(
-        [*launch, somebody_else, *us, "/bin/echo", "here"], capture_output=True, check=False
-    )
+    done = subprocess.run([*launch, somebody_else, *us, "/bin/echo", "here"], capture_output=True, check=False)
 
     assert (done.returncode, done.stdout) == (1, b"")
 
@@ -216,9 +212,7 @@ def test_an_old_java_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         LocalKafka(tmp_path / "data").start()
 
 
-def test_maven_is_asked_for_only_while_nothing_is_fetched(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_maven_is_asked_for_only_while_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fetched = kafka_classpath()
     use_path(monkeypatch, tmp_path)
 
@@ -287,9 +281,7 @@ def send(
     """Send one record, in a transaction of its own if an id is given; call `then` when it is acknowledged."""
 
     async def send() -> None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=kafka.bootstrap_servers, transactional_id=transactional_id
-        )
+        producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=transactional_id)
         await producer.start()
         try:
             if transactional_id is None:

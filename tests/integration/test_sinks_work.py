@@ -10,12 +10,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from eye.local.postgres import LocalPostgres
 from schemas.record import RawRecord
 from schemas.settings import Settings
 from schemas.topics import topic_names
+from sinks.metrics import SinkMetrics
 from sinks.migrate import migrate
 from sinks.pool import Pool, lend, make_pool
 from sinks.refused import set_aside, skip
@@ -23,6 +25,7 @@ from sinks.rows import EventRow, event_rows, session_rows
 from sinks.work import Table, TablePartition
 from sinks.works import table_works
 from sinks.writer import EventWriter, SessionWriter, Writer
+from stream.transport.positions import PositionLost
 from stream.transport.work import PositionMoved
 from tests.unit.test_sinks_builders import (
     a_chunk,
@@ -40,12 +43,18 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
         yield pool
 
 
-def event_work(pool: Pool, *, earliest: int = 0, writer: Writer[EventRow] | None = None) -> TablePartition[EventRow]:
-    async def earliest_offset() -> int:
-        return earliest
+def event_work(
+    pool: Pool, *, earliest: int = 0, end: int = 1_000_000, writer: Writer[EventRow] | None = None
+) -> TablePartition[EventRow]:
+    async def bounds() -> tuple[int, int]:
+        return earliest, end
 
-    table = Table("events", event_rows, writer or EventWriter(), set_aside)
-    return TablePartition(pool, table, "some.topic", 0, earliest_offset)
+    table = Table("events", "events", event_rows, writer or EventWriter(), set_aside)
+    return TablePartition(pool, a_registry(), table, "some.topic", 0, bounds)
+
+
+def a_registry() -> SinkMetrics:
+    return SinkMetrics(CollectorRegistry())
 
 
 async def read(pool: Pool, query: str) -> list[Any]:
@@ -68,6 +77,13 @@ async def until(ask: Callable[[], Awaitable[Any]]) -> Any:
                 if answer := await ask():
                     return answer
             await asyncio.sleep(0.05)
+
+
+async def test_a_position_beyond_the_end_is_refused_with_what_to_do(pool: Pool) -> None:
+    await event_work(pool, earliest=17).open()
+
+    with pytest.raises(PositionLost, match=r"17, but the partition ends at 3; .* reset"):
+        await event_work(pool, end=3).open()
 
 
 async def test_a_partition_without_a_position_begins_at_its_earliest_offset(pool: Pool) -> None:
@@ -296,11 +312,11 @@ async def test_a_missing_partition_is_no_fault_of_the_events(pool: Pool) -> None
 
 
 async def test_a_refused_summary_is_skipped_and_logged(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
-    async def earliest() -> int:
-        return 0
+    async def bounds() -> tuple[int, int]:
+        return 0, 2
 
-    table = Table("sessions", session_rows, SessionWriter(), skip)
-    work = TablePartition(pool, table, "some.topic", 0, earliest)
+    table = Table("sessions", "sessions", session_rows, SessionWriter(), skip)
+    work = TablePartition(pool, a_registry(), table, "some.topic", 0, bounds)
     await work.open()
 
     await work.process(a_chunk([a_session_record("nul \0 nul", offset=0), a_session_record("s2", offset=1)]))
@@ -314,11 +330,11 @@ async def test_each_topic_has_its_table(pool: Pool, dsn: str) -> None:
     names = topic_names(settings)
     asked: list[tuple[str, int]] = []
 
-    async def earliest(topic: str, partition: int) -> int:
+    async def bounds(topic: str, partition: int) -> tuple[int, int]:
         asked.append((topic, partition))
-        return 5
+        return 5, 9
 
-    works = table_works(settings, pool, earliest)
+    works = table_works(settings, pool, a_registry(), bounds)
     for make_work in works.values():
         assert await make_work(2).open() == 5
 
