@@ -38,7 +38,7 @@ PROBE_SECONDS = 1.0
 SILENT_SECONDS = 15.0
 """After this long without an answer the producer is replaced: the brokers may have moved."""
 
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 1.5
 """How long a producer that is given up may take to deliver what it has."""
 
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)

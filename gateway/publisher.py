@@ -29,7 +29,7 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 RECORD_OVERHEAD = 300
 """Bytes a record takes apart from its value, roughly."""
 
-STOP_SECONDS = 3.0
+STOP_SECONDS = 2.0
 """How long stopping waits for what is under way."""
 
 KEYS_REMEMBERED = 65_536

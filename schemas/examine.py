@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from schemas.record import Envelope
 from schemas.rules import Rules
 from schemas.verdict import Accepted, Code, Rejected, Verdict
 
-MAX_VIOLATIONS = 200
+MAX_VIOLATIONS = 100
 """How many violations of one event are listed; hostile input could have millions."""
 
 
@@ -180,8 +181,12 @@ def _beginning(value: Any) -> str | None:
 
 
 def _as_text(value: bytes) -> tuple[str, Literal["utf-8", "base64"]]:
+    """Return the value as text, unless it holds what JSON would have to write at several times its length."""
     try:
         text = value.decode()
     except UnicodeDecodeError:
         text = "\0"
-    return (base64.b64encode(value).decode(), "base64") if "\0" in text else (text, "utf-8")
+    return (base64.b64encode(value).decode(), "base64") if _control_character.search(text) else (text, "utf-8")
+
+
+_control_character = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

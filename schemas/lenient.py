@@ -24,6 +24,9 @@ MAX_DIGITS = 309
 MAX_EXPONENT = 400
 """How far a number's last digit may stand from its point; doubles need less."""
 
+MAX_WORDS = 256
+"""The longest path or message of a violation, in characters; with their number it bounds a rejected event."""
+
 Location = tuple[str | int, ...]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -71,9 +74,9 @@ def read_at(text: str, start: int) -> tuple[Any, int]:
 
 
 def json_path(location: Location) -> str:
-    """Return a location as JSON path: `$.data.items[0]['odd key']`, cut to 1,024 characters."""
+    """Return a location as JSON path: `$.data.items[0]['odd key']`, cut to `MAX_WORDS` characters."""
     path = "$" + "".join(_step(key) for key in location)
-    return path if len(path) <= 1024 else path[:1023] + "…"
+    return path if len(path) <= MAX_WORDS else path[: MAX_WORDS - 1] + "…"
 
 
 def _step(key: str | int) -> str:
@@ -91,7 +94,7 @@ class Violations(dict[str, Violation]):
     def add(self, code: Code, at: Location, message: str) -> None:
         """Record a violation, unless there is one at its path."""
         path = json_path(at)
-        self.setdefault(path, Violation(code, path, replace_unstorable(message)[:1024]))
+        self.setdefault(path, Violation(code, path, replace_unstorable(message)[:MAX_WORDS]))
 
 
 def sanitize(value: Any, at: Location, found: Violations) -> Any:

@@ -60,7 +60,9 @@ class Settings(BaseSettings):
     applications: Path | None = Field(
         None, description="applications.toml with the keys. Empty: `applications.toml` in the data directory."
     )
-    max_event_bytes: Count = Field(64 * 1024, description="Largest event, as JSON.")
+    max_event_bytes: int = Field(
+        64 * 1024, ge=1, le=256 * 1024, description="Largest event, as JSON; at most 262144: a rejected one is longer."
+    )
     max_request_bytes: Count = Field(5 * 1024 * 1024, description="Largest request body, after decompression.")
     max_request_events: Count = Field(5_000, description="Most events of one request.")
     acknowledge_seconds: Annotated[float, Field(gt=0, lt=2)] = Field(
