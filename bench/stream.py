@@ -1,6 +1,6 @@
 """The stream stage alone, against a plain Faust agent: `python -m bench.stream`.
 
-Method: one local Kafka; the same corpus in two raw topics; in turn, several times, a plain Faust agent
+Method: one local Kafka; the same corpus in fresh topics; in turn, several times, a plain Faust agent
 (`async for event in stream: judge, await topic.send`) and the stream (validated, grouped by session,
 forwarded, exactly once), each in a process of its own and under a consumer group of its own. Counted are
 the records between the first five percent and the last, so that starting up is left out; CPU is the whole
@@ -48,14 +48,15 @@ def main() -> int:
 
 
 async def _measure(servers: str, data: Path, arguments: argparse.Namespace) -> tuple[list[Figure], list[Figure]]:
-    plain_settings = await _filled(servers, data, "plain.", arguments.plain_events)
-    settings = await _filled(servers, data, "ours.", arguments.events)
+    """Run both in turn, each time on topics of its own: what was forwarded before would be dropped as sent twice."""
     plain, ours = [], []
-    for run in range(arguments.repeat):
-        plain.append(_run("bench.plain_faust", plain_settings, arguments.plain_events))
-        print(f"run {run + 1}: plain Faust agent {_line(plain[-1])}", flush=True)
+    for run in range(1, arguments.repeat + 1):
+        settings = await _filled(servers, data, f"plain-{run}.", arguments.plain_events)
+        plain.append(_run("bench.plain_faust", settings, arguments.plain_events))
+        print(f"run {run}: plain Faust agent {_line(plain[-1])}", flush=True)
+        settings = await _filled(servers, data, f"stream-{run}.", arguments.events)
         ours.append(_run("bench.our_stream", settings, arguments.events))
-        print(f"run {run + 1}: the stream        {_line(ours[-1])}", flush=True)
+        print(f"run {run}: the stream        {_line(ours[-1])}", flush=True)
     return plain, ours
 
 

@@ -16,12 +16,12 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 
 
 class SentEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """One event as sent. What decodes into it has the right shape; the rules are `judge`'s."""
+    """One event as nearly every sender writes it. What decodes into it has the right shape."""
 
     session_id: Text
     category: Text
     name: Text
-    timestamp: str
+    timestamp: datetime
     data: msgspec.Raw
     event_id: Text | None = None
     schema_version: int | None = None
@@ -31,18 +31,32 @@ REQUIRED_FIELDS = ("session_id", "category", "name", "timestamp", "data")
 KNOWN_FIELDS = frozenset(SentEvent.__struct_fields__)
 
 
+_BEGIN = datetime(1970, 1, 1)
+_BEGIN_IN_UTC = _BEGIN.replace(tzinfo=UTC)
+
+
 def parse_timestamp(text: str) -> datetime:
     """Read an ISO 8601 date and time, T or space between them; without an offset it is UTC.
 
-    Returns a time in UTC, cut to microseconds. Raises ValueError for anything else, among it a date
-    alone and times outside the years 1 to 9999.
+    Returns a time in UTC, to the microsecond. Raises ValueError for anything else, among it a date alone and
+    times outside the years 1 to 9999.
     """
+    try:
+        return in_utc(msgspec.convert(text, datetime))  # RFC 3339, as `SentEvent` reads it
+    except msgspec.ValidationError:
+        pass
     text = text.upper()
     if text[10:11] not in ("T", " ") and text[8:9] != "T":
         raise ValueError("not an ISO 8601 date and time, like 2021-01-01 09:15:27.243860")
-    moment = datetime.fromisoformat(text)
+    return in_utc(datetime.fromisoformat(text))
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a time in UTC; without an offset it is so already. Raises ValueError outside the years 1 to 9999."""
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
+        return _BEGIN_IN_UTC + (moment - _BEGIN)  # a fifth of what replace() takes
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from schemas.ids import source_id
 
@@ -62,7 +64,7 @@ def to_millis(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-class Envelope(NamedTuple):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """What a raw record says about its event, apart from the value.
 
     A record that no gateway wrote has an application called `unknown`, the record's own time, and an

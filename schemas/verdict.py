@@ -56,8 +56,8 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
     """An event that breaks at least one rule; encoded as it stands, the value of `events.rejected`.
 
     What could be read is there, the rest is null. `raw` is the record's value: as text, or as base64
-    where it is no UTF-8 or has control characters. Only a value above the size limit is cut (`raw_truncated`); all of it is
-    still in `events.raw`.
+    where it is no UTF-8 or has control characters. Only a value above the size limit is cut
+    (`raw_truncated`); all of it is still in `events.raw`.
     """
 
     event_id: str

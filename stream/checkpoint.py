@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
@@ -24,12 +23,8 @@ _RETRY_MS = 20
 _STOP_SECONDS = 2.0
 
 
-class OutgoingRecord(NamedTuple):
-    """A record to be written."""
-
-    key: bytes | None
-    value: bytes
-    headers: Headers
+OutgoingRecord = tuple[bytes | None, bytes, Headers]
+"""A record to be written: key, value, headers."""
 
 
 class Checkpoint:
@@ -103,11 +98,11 @@ class Transaction:
     async def write(self, topic: str, records: Iterable[OutgoingRecord]) -> None:
         """Write records to a topic, in order. Raises KafkaError, ValueError for a record above the limit."""
         batch = self._producer.create_batch()
-        for record in records:
-            if batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is None:
+        for key, value, headers in records:
+            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
                 await self._send(topic, batch)
                 batch = self._producer.create_batch()
-                if batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is None:
+                if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
                     raise ValueError(f"a record for {topic} has more than {MAX_BATCH_BYTES} bytes")
         if batch.record_count():
             await self._send(topic, batch)

@@ -121,7 +121,7 @@ def _validated(judged: Iterable[Judged]) -> Iterable[OutgoingRecord]:
                 *_type_headers(verdict.category, verdict.name, verdict.schema_version),
                 (record.SOURCE, source_of(raw).encode()),
             ]
-            yield OutgoingRecord(raw.key, encode(verdict), headers)
+            yield raw.key, encode(verdict), headers
 
 
 def _rejected(judged: Iterable[Judged]) -> Iterable[OutgoingRecord]:
@@ -133,13 +133,13 @@ def _rejected(judged: Iterable[Judged]) -> Iterable[OutgoingRecord]:
                 (record.CODES, ",".join(verdict.codes).encode()),
             ]
             key = verdict.session_id.encode() if verdict.session_id is not None else None
-            yield OutgoingRecord(key, encode(verdict), headers)
+            yield key, encode(verdict), headers
 
 
 def _sessions(summaries: Iterable[SessionSummary]) -> Iterable[OutgoingRecord]:
     for summary in summaries:
         headers = [(record.REVISION, str(summary.revision).encode())]
-        yield OutgoingRecord(summary.session_id.encode(), encode_session(summary), headers)
+        yield summary.session_id.encode(), encode_session(summary), headers
 
 
 def _common_headers(raw: RawRecord, verdict: Verdict) -> Headers:

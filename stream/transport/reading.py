@@ -8,8 +8,9 @@ from contextlib import suppress
 
 from faust.types import TP
 
-MAX_PENDING = 2
-"""How many chunks of a partition may wait or be worked on before its reading pauses."""
+MAX_PENDING = 1
+"""How many chunks of a partition may wait or be worked on before its reading pauses; what is fetched meanwhile
+waits as bytes, which is little beside the records unpacked."""
 
 
 class Reading:

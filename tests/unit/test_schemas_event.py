@@ -1,0 +1,85 @@
+"""Timestamps: what is read as which moment, and what is refused with a sentence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.event import parse_timestamp
+
+MOMENT = datetime(2021, 1, 1, 9, 15, 27, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2021-01-01 09:15:27.243860", MOMENT.replace(microsecond=243860)),
+        ("2021-01-01T09:15:27.243860", MOMENT.replace(microsecond=243860)),
+        ("2021-01-01 09:15:27", MOMENT),
+        ("2021-01-01T09:15:27Z", MOMENT),
+        ("2021-01-01t09:15:27z", MOMENT),
+        ("2021-01-01 09:15:27Z", MOMENT),
+        ("2021-01-01T09:15:27+00:00", MOMENT),
+        ("2021-01-01T09:15:27-00:00", MOMENT),
+        ("2021-01-01T11:15:27+02:00", MOMENT),
+        ("2021-01-01 11:15:27+02:00", MOMENT),
+        ("2021-01-01T11:15:27+0200", MOMENT),
+        ("2021-01-01T11:15:27+02", MOMENT),
+        ("2020-12-31T22:00:27-11:15", MOMENT),
+        ("2021-01-01T09:15:27.2", MOMENT.replace(microsecond=200000)),
+        ("2021-01-01T09:15:27.243Z", MOMENT.replace(microsecond=243000)),
+        ("2021-01-01T09:15:27.243860100Z", MOMENT.replace(microsecond=243860)),
+        ("2021-01-01T09:15:27,243860", MOMENT.replace(microsecond=243860)),
+        ("2021-01-01T09:15", MOMENT.replace(second=0)),
+        ("20210101T091527Z", MOMENT),
+        ("2020-W53-5T09:15:27", MOMENT),
+        ("2024-02-29T00:00:00Z", datetime(2024, 2, 29, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime.min.replace(tzinfo=UTC)),
+        ("9999-12-31T23:59:59.999999Z", datetime.max.replace(tzinfo=UTC)),
+    ],
+)
+def test_an_iso_8601_date_and_time_is_read_as_utc(text: str, moment: datetime) -> None:
+    parsed = parse_timestamp(text)
+
+    assert (parsed, parsed.utcoffset()) == (moment, timedelta(0))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "now", "yesterday", "1609492527", "1609492527243", "2021-01-01", "20210101", "09:15:27", "2021-01-01T",
+        "2021-01-01_09:15:27", "2021-01-01  09:15:27", "2021-1-1T9:15:27", "2021-02-30T00:00:00Z", "2021-13-01T00:00:00Z",
+        "2021-01-01T09:60:00Z", "2021-01-01T25:00:00Z", "2021-01-01T09:15:61Z", "2021-01-01T09:15:27+24:00",
+        "2021-01-01T09:15:27[Europe/Berlin]", "2021-01-01T09:15:27 CET", "Fri, 01 Jan 2021 09:15:27 GMT",
+        "0000-01-01T00:00:00Z", "12021-01-01T00:00:00Z", "-2021-01-01T00:00:00Z", "２０２１-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", '"2021-01-01T09:15:27Z"', "P1D", "null",
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w+ \w+"):
+        parse_timestamp(text)
+
+
+offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.none() | offsets), st.sampled_from("T "))
+def test_what_python_and_json_libraries_write_is_read_as_it_was_meant(moment: datetime, separator: str) -> None:
+    meant = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+    assert parse_timestamp(moment.isoformat(separator)) == meant
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text("0123456789-:T. Z+W,/\0é", max_size=35) | st.text(st.characters(codec=None), max_size=20))
+def test_any_text_is_a_time_or_refused(text: str) -> None:
+    try:
+        parsed = parse_timestamp(text)
+    except ValueError as error:
+        assert str(error)
+    else:
+        assert parsed.utcoffset() == timedelta(0)
