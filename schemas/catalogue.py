@@ -7,6 +7,7 @@ import importlib.util
 import pkgutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ class CatalogueError(Exception):
     """A catalogue that can't be used; the message says what to mend."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EventType:
     """One version of one event type."""
 
@@ -33,6 +34,19 @@ class EventType:
         Whatever else it raises is a bug in the model.
         """
         self.model.__pydantic_validator__.validate_json(data)
+
+    @cached_property
+    def holds_plain_values(self) -> bool:
+        """Whether the payload can only hold texts and truth values by name: no numbers, and nothing nested at will."""
+        return all(kind in ("string", "boolean") for kind in self._kinds())
+
+    def _kinds(self) -> Iterator[str | None]:
+        """Yield the JSON type of each of the payload's members; None for what may be anything."""
+        schema = self.model.model_json_schema()
+        if schema.get("additionalProperties", True):
+            yield None
+        for member in schema.get("properties", {}).values():
+            yield member.get("type")
 
     def json_schema(self) -> dict[str, Any]:
         """Return the payload's JSON Schema (2020-12)."""

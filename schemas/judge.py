@@ -43,7 +43,9 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
         sent = _decoder.decode(value)
         data = bytes(sent.data)
         event_type = rules.type_of(sent.category, sent.name, sent.schema_version)
-        if event_type is None or sent.session_id.encode() != envelope.key or _maybe_unstorable(data):
+        if event_type is None or sent.session_id.encode() != envelope.key:
+            return None
+        if not event_type.holds_plain_values and _maybe_unstorable(data):
             return None
         event_type.check(data)
         occurred_at = in_utc(sent.timestamp)
@@ -52,22 +54,22 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
     if rules.time_fault(occurred_at, envelope.received_at):
         return None
     return Accepted(
-        event_id=envelope.event_id,
-        application=envelope.application,
-        session_id=sent.session_id,
-        category=sent.category,
-        name=sent.name,
-        occurred_at=occurred_at,
-        received_at=envelope.received_at,
-        schema_version=event_type.version,
-        data=sent.data,
+        envelope.event_id,
+        envelope.application,
+        sent.session_id,
+        sent.category,
+        sent.name,
+        occurred_at,
+        envelope.received_at,
+        event_type.version,
+        sent.data,
     )
 
 
 def _maybe_unstorable(data: bytes) -> bool:
     """Tell whether a payload might hold numbers or a depth that Postgres can't; errs on the side of true.
 
-    Runs for every event, so that what only long payloads can hold is looked for in those alone. Raises
+    Runs for most events, so that what only long payloads can hold is looked for in those alone. Raises
     msgspec.ValidationError for a number beyond a double.
     """
     if len(data) > 2 * lenient.MAX_DEPTH and data.count(b"{") + data.count(b"[") >= lenient.MAX_DEPTH:

@@ -80,8 +80,9 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 def open_envelope(raw: RawRecord) -> Envelope:
     """Read a raw record's headers. Never fails: what is unreadable counts as absent."""
     headers = dict(raw.headers)
+    event_id = _text(headers[EVENT_ID]) if EVENT_ID in headers else ""
     return Envelope(
-        _text(headers.get(EVENT_ID, b"")) or source_id(source_of(raw)),
+        event_id or source_id(source_of(raw)),
         _application(headers.get(APPLICATION, b"")),
         _received_at(headers.get(RECEIVED_AT, b"")) or from_millis(max(raw.timestamp, 0)),
         raw.key,

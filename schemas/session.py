@@ -9,6 +9,11 @@ import msgspec
 
 from schemas.verdict import Accepted, Verdict
 
+MAX_TYPES = 1_000
+"""How many event types a summary counts by name, so that it has a bound; those beyond it count as one."""
+
+OTHER_TYPES = "other/other"
+
 
 class Status(StrEnum):
     """Whether more events are expected. A late event opens a closed session again."""
@@ -41,24 +46,26 @@ class SessionSummary(msgspec.Struct, gc=False):
 
     def add(self, verdict: Verdict, now: datetime) -> None:
         """Take one more verdict of this session into account; `now` is the partition's time, no clock's."""
-        if verdict.application not in self.applications:
-            self.applications.append(verdict.application)
-        if isinstance(verdict, Accepted):
-            self._add_event(verdict)
-        else:
-            self.rejected_count += 1
         self.revision += 1
         self.status = Status.OPEN
         self.updated_at = now
-
-    def _add_event(self, event: Accepted) -> None:
+        if verdict.application not in self.applications:
+            self.applications.append(verdict.application)
+        if not isinstance(verdict, Accepted):
+            self.rejected_count += 1
+            return
         self.event_count += 1
-        event_type = f"{event.category}/{event.name}"
-        self.counts_by_type[event_type] = self.counts_by_type.get(event_type, 0) + 1
-        if self.started_at is None or event.occurred_at < self.started_at:
-            self.started_at, self.first_event_id = event.occurred_at, event.event_id
-        if self.ended_at is None or event.occurred_at >= self.ended_at:
-            self.ended_at, self.last_event_id = event.occurred_at, event.event_id
+        self._count_type(f"{verdict.category}/{verdict.name}")
+        if self.started_at is None or verdict.occurred_at < self.started_at:
+            self.started_at, self.first_event_id = verdict.occurred_at, verdict.event_id
+        if self.ended_at is None or verdict.occurred_at >= self.ended_at:
+            self.ended_at, self.last_event_id = verdict.occurred_at, verdict.event_id
+
+    def _count_type(self, event_type: str) -> None:
+        counts = self.counts_by_type
+        if event_type not in counts and len(counts) >= MAX_TYPES:
+            event_type = OTHER_TYPES
+        counts[event_type] = counts.get(event_type, 0) + 1
 
     def close(self) -> None:
         """Mark the session as closed: nothing came for longer than the gap."""

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     duplicate_window_events: Count = Field(
         200_000, description="How many event_ids the stream remembers a partition (about 150 bytes each)."
     )
-    fetch_bytes: Count = Field(2 * 1024 * 1024, description="Most bytes a worker takes from a partition at once.")
+    fetch_bytes: Count = Field(4 * 1024 * 1024, description="Most bytes a worker takes from a partition at once.")
     postgres_write_connections: Count = Field(4, description="Connections of a sink worker's pool.")
     worker_host: str = Field("127.0.0.1", description="Address of the workers' status page.")
     stream_port: Port | None = Field(None, description="Port of a stream worker's status page. Empty: none.")

@@ -36,7 +36,7 @@ def build_worker(settings: Settings) -> Worker:
     )
 
     async def bounds(topic: str, partition: int) -> tuple[int, int]:
-        async with Lookup(settings) as lookup:
+        async with Lookup(settings, committed_only=False) as lookup:
             return await lookup.bounds(TopicPartition(topic, partition))
 
     registry = CollectorRegistry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -16,8 +17,9 @@ from sinks.refused import is_refusal, write_what_can_be
 from sinks.rows import Refused, Row, Rows
 from sinks.writer import Writer
 from stream.transport.chunk import Chunk
-from stream.transport.positions import within
 from stream.transport.work import PartitionWork, PositionMoved
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Row)
 
@@ -29,6 +31,11 @@ insert into eye.sink_positions (next_offset, sink, topic, partition) values (%s,
 
 _ADVANCE = """
 update eye.sink_positions set next_offset = %s, row_count = row_count + %s, updated_at = now()
+where sink = %s and topic = %s and partition = %s and next_offset = %s
+"""
+
+_BACK = """
+update eye.sink_positions set next_offset = %s, updated_at = now()
 where sink = %s and topic = %s and partition = %s and next_offset = %s
 """
 
@@ -74,13 +81,20 @@ class TablePartition(PartitionWork, Generic[R]):
     async def open(self) -> int:
         """Return the stored position; where there is none yet, it begins at the partition's earliest offset.
 
-        Raises PositionLost for a position beyond the partition's end.
+        A position beyond the end belongs to a topic that is gone: the new one is read from its beginning,
+        which adds no row twice.
         """
-        bounds = await self._bounds()
+        earliest, end = await self._bounds()
         async with lend(self._pool) as connection:
-            await connection.execute(_BEGIN, (bounds[0], *self._key))
+            await connection.execute(_BEGIN, (earliest, *self._key))
         position = await self._read_position()
-        within("{} at {}:{}".format(*self._key), position, bounds)
+        if position > end:
+            log.error("sink %s: %s:%d ends at %d, before the position %d: read anew", *self._key, end, position)
+            async with lend(self._pool) as connection:
+                await connection.execute(_BACK, (earliest, *self._key, position))
+            return await self._read_position()
+        if position < earliest:
+            log.error("sink %s: %s:%d: offsets %d to %d expired unread", *self._key, position, earliest - 1)
         return position
 
     async def process(self, chunk: Chunk) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
@@ -83,8 +83,17 @@ class Checkpoint:
             async with asyncio.timeout(_STOP_SECONDS):
                 await producer.stop()
         except Exception as error:
-            log.debug("producer of %s:%d left behind: %r", *self._raw, error)
-            await producer.client.close()
+            log.debug("producer of %s:%d cut off: %r", *self._raw, error)
+            await _cut_off(producer)
+
+
+async def _cut_off(producer: AIOKafkaProducer) -> None:
+    """End a producer that waits for its batches: its sender first, which would open connections again."""
+    with suppress(Exception, asyncio.CancelledError):
+        if producer._sender is not None and (sending := producer._sender.sender_task) is not None:
+            sending.cancel()
+            await asyncio.wait([sending], timeout=1)
+        await producer.client.close()
 
 
 class Transaction:

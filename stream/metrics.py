@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from schemas.verdict import Accepted, Rejected, Verdict
 
+_WORDS = {Accepted: "accepted", Rejected: "rejected"}
+
 
 class StreamMetrics:
     """The stream's metrics, in a registry of their own."""
@@ -43,15 +45,12 @@ class StreamMetrics:
 
     def count(self, verdicts: Sequence[Verdict], duplicates: Iterable[Accepted]) -> None:
         """Count what a committed chunk led to."""
-        events = Tally((verdict.application, _word(verdict)) for verdict in verdicts)
-        events.update((duplicate.application, "duplicate") for duplicate in duplicates)
-        for labels, number in events.items():
-            self._events.labels(*labels).inc(number)
+        events = Tally([(verdict.application, type(verdict)) for verdict in verdicts])
+        for (application, kind), number in events.items():
+            self._events.labels(application, _WORDS[kind]).inc(number)
+        for duplicate in duplicates:
+            self._events.labels(duplicate.application, "duplicate").inc()
         for verdict in verdicts:
             if isinstance(verdict, Rejected):
                 for code in verdict.codes:
                     self._violations.labels(verdict.application, code).inc()
-
-
-def _word(verdict: Verdict) -> str:
-    return "accepted" if isinstance(verdict, Accepted) else "rejected"

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from schemas import record
 from schemas.judge import judge
-from schemas.record import Headers, RawRecord, source_of, to_millis
+from schemas.record import Headers, RawRecord, to_millis
 from schemas.rules import Rules
 from schemas.session import SessionSummary, decode_session, encode_session
 from schemas.settings import Settings
@@ -22,7 +22,7 @@ from stream.metrics import StreamMetrics
 from stream.sessions import SessionBook
 from stream.transport.chunk import Chunk
 from stream.transport.lookup import Lookup
-from stream.transport.positions import within
+from stream.transport.positions import PositionLost, within
 
 Judged = tuple[RawRecord, Verdict]
 
@@ -65,8 +65,25 @@ class StreamPartition:
         async with Lookup(self._settings) as lookup:
             await self._restore_sessions(lookup)
             await self._restore_recent(lookup)
-            where = f"{self._settings.stream_group} at {self._raw.topic}:{self._raw.partition}"
-            return within(where, await self._committed(self._raw), await lookup.bounds(self._raw))
+            return await self._position(lookup)
+
+    async def _position(self, lookup: Lookup) -> int:
+        """Return the offset to go on from. Raises PositionLost where it can't be told."""
+        where = f"{self._settings.stream_group} at {self._raw.topic}:{self._raw.partition}"
+        committed = await self._committed(self._raw)
+        if committed is None and await self._has_results(lookup):
+            raise PositionLost(
+                f"{where}: there are results, but no committed offset; judging all again would double them."
+                " Set the group's offset by hand"
+            )
+        return within(where, committed, await lookup.bounds(self._raw))
+
+    async def _has_results(self, lookup: Lookup) -> bool:
+        for topic in (self._topics.validated, self._topics.rejected):
+            earliest, end = await lookup.bounds(TopicPartition(topic, self._raw.partition))
+            if end > earliest:
+                return True
+        return False
 
     async def _restore_sessions(self, lookup: Lookup) -> None:
         latest: dict[str, SessionSummary] = {}
@@ -90,9 +107,10 @@ class StreamPartition:
             judged = [(raw, judge(raw, self._rules)) for raw in chunk.records]
             first_time, again = self._without_duplicates(judged)
             updates = self._sessions.apply(verdict for _, verdict in first_time)
+            place = f"{chunk.topic}:{chunk.partition}:".encode()
             async with self._checkpoint.transaction(chunk.next_offset) as transaction:
-                await transaction.write(self._topics.validated, _validated(first_time))
-                await transaction.write(self._topics.rejected, _rejected(first_time))
+                await transaction.write(self._topics.validated, _validated(first_time, place))
+                await transaction.write(self._topics.rejected, _rejected(first_time, place))
                 await transaction.write(self._topics.sessions, _sessions(updates.values()))
         self._metrics.count([verdict for _, verdict in first_time], again)
 
@@ -113,23 +131,23 @@ class StreamPartition:
         self._sessions.close()
 
 
-def _validated(judged: Iterable[Judged]) -> Iterable[OutgoingRecord]:
+def _validated(judged: Iterable[Judged], place: bytes) -> Iterable[OutgoingRecord]:
     for raw, verdict in judged:
         if isinstance(verdict, Accepted):
             headers = [
                 *_common_headers(raw, verdict),
                 *_type_headers(verdict.category, verdict.name, verdict.schema_version),
-                (record.SOURCE, source_of(raw).encode()),
+                (record.SOURCE, b"%b%d" % (place, raw.offset)),
             ]
             yield raw.key, encode(verdict), headers
 
 
-def _rejected(judged: Iterable[Judged]) -> Iterable[OutgoingRecord]:
+def _rejected(judged: Iterable[Judged], place: bytes) -> Iterable[OutgoingRecord]:
     for raw, verdict in judged:
         if isinstance(verdict, Rejected):
             headers = [
                 *_common_headers(raw, verdict),
-                (record.SOURCE, source_of(raw).encode()),
+                (record.SOURCE, b"%b%d" % (place, raw.offset)),
                 (record.CODES, ",".join(verdict.codes).encode()),
             ]
             key = verdict.session_id.encode() if verdict.session_id is not None else None

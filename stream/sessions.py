@@ -40,23 +40,21 @@ class SessionBook:
         """Take verdicts into account, in order. Returns the summaries that changed, by session_id."""
         changed: dict[str, SessionSummary] = {}
         for verdict in verdicts:
-            if verdict.session_id is not None:
-                now = self.now = max(self.now or verdict.received_at, verdict.received_at)
-                changed[verdict.session_id] = self._touch(verdict.session_id, verdict, now)
-                self._close_idle(changed, now)
+            session_id = verdict.session_id
+            if session_id is None:
+                continue
+            if self.now is None or verdict.received_at > self.now:
+                self.now = verdict.received_at
+            summary = self._open.pop(session_id, None) or self._closed.find(session_id)
+            if summary is None:
+                summary = new_session(session_id, self.now)
+            summary.add(verdict, self.now)
+            self._open[session_id] = changed[session_id] = summary
+            if self._none_idle_until is None or self.now > self._none_idle_until:
+                self._close_idle(changed, self.now)
         return changed
 
-    def _touch(self, session_id: str, verdict: Verdict, now: datetime) -> SessionSummary:
-        summary = self._open.pop(session_id, None) or self._closed.find(session_id)
-        if summary is None:
-            summary = new_session(session_id, now)
-        summary.add(verdict, now)
-        self._open[session_id] = summary
-        return summary
-
     def _close_idle(self, changed: dict[str, SessionSummary], now: datetime) -> None:
-        if self._none_idle_until is not None and now <= self._none_idle_until:
-            return
         idle = []
         for summary in self._open.values():
             if now - summary.updated_at <= self._gap:

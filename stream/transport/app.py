@@ -67,6 +67,10 @@ class ChunkApp(faust.App):  # type: ignore[misc]
         consumer: ChunkConsumer = self.consumer
         return consumer
 
+    def fault(self) -> str | None:
+        """Say why nothing more will be read, None while all is well or nothing was begun."""
+        return self.chunk_consumer.fault() if self.started else None
+
     def lag(self, tp: TP, position: int | None) -> int:
         """Return how many offsets the work on a partition is behind, as of the last fetch."""
         return self.chunk_consumer.lag(tp, position) if position is not None else 0
@@ -76,7 +80,8 @@ def _consumer_options(settings: Settings, group: str, instance: str, read_commit
     """Return what aiokafka's consumer is made with; times are milliseconds.
 
     A static member (`group_instance_id`) that dies and comes back within the session timeout gets its
-    partitions back at once. `max_poll_interval_ms` is long, since a database may be away for hours.
+    partitions back at once. `max_poll_interval_ms` is without end: a member that
+    has nothing to read, or whose database is away, would leave the group and never come back.
     """
     return settings.kafka_client() | {
         "client_id": f"{group}-{instance}",
@@ -90,7 +95,7 @@ def _consumer_options(settings: Settings, group: str, instance: str, read_commit
         "session_timeout_ms": 10_000,
         "heartbeat_interval_ms": 3_000,
         "rebalance_timeout_ms": 30_000,
-        "max_poll_interval_ms": 24 * 3_600_000,
+        "max_poll_interval_ms": 10**15,
         "request_timeout_ms": 40_000,
         "metadata_max_age_ms": 60_000,
     }

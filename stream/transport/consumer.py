@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import aiokafka
+import msgspec
+from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -18,10 +20,40 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from schemas.record import Headers
 from stream.transport.chunk import Chunk
 from stream.transport.reading import Reading
 
 log = logging.getLogger(__name__)
+
+
+class _Record(msgspec.Struct, frozen=True, gc=False):
+    """aiokafka's record with the fields that anybody reads: made in a fifth of the time, for every record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def _record(_: Any, tp: TopicPartition, found: Any) -> _Record:
+    return _Record(
+        tp.topic,
+        tp.partition,
+        found.offset,
+        found.timestamp,
+        found.timestamp_type,
+        found.key,
+        found.value,
+        tuple(found.headers),
+    )
+
+
+fetcher.PartitionRecords._consumer_record = _record
 
 _IDLE_SECONDS = 0.2
 _BUSY_SECONDS = 0.02
@@ -40,6 +72,19 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Return the group's committed offset, None where there is none. Raises KafkaError."""
         offset: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
         return offset
+
+    def fault(self) -> str | None:
+        """Say why the consumer has given up, None while it works.
+
+        aiokafka keeps what it can't mend for whoever asks next, and does nothing more until then.
+        """
+        consumer = self._consumer
+        if consumer is None or consumer._coordinator is None or consumer._closed:
+            return None
+        if consumer._coordinator._pending_exception is not None:
+            return repr(consumer._coordinator._pending_exception)
+        tasks = (consumer._coordinator._coordination_task, consumer._fetcher._fetch_task)
+        return next((f"{task.get_name()} has ended" for task in tasks if task.done()), None)
 
     def progress(self, tp: TP) -> tuple[int, int] | None:
         """Return where fetching stands and the partition's end, as of the last fetch; None while unknown.
@@ -84,6 +129,10 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         """Return the group's committed offset, None where there is none. Raises KafkaError."""
         return await self._thread.committed(tp)
 
+    def fault(self) -> str | None:
+        """Say why nothing more will be read, None while all is well."""
+        return self._thread.fault()
+
     def lag(self, tp: TP, position: int) -> int:
         """Return how many offsets a partition's work is behind as of the last fetch; 0 while that is unknown.
 
@@ -114,9 +163,9 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave it to the worker's own watch: this one knows only acknowledged messages."""
 
-    async def _drain_messages(self, fetcher: Any) -> None:
+    async def _drain_messages(self, service: Any) -> None:
         """Fetch and deliver, until Faust stops the fetcher. The only place that seeks and fetches."""
-        while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+        while not (self._stopped.is_set() or service._stopped.is_set()):
             if not self.flow_active:
                 await self.wait(self.can_resume_flow)
                 continue

@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import socket
-import zlib
+from contextlib import suppress
 from pathlib import Path
 
 
 def claim_instance(data_dir: Path, stage: str) -> str:
     """Return a name that no other live worker of this stage has; it is free again when this process ends.
 
-    The name is made of the host, the data directory and the lowest free number.
+    The name is made of the host, a word kept in the data directory and the lowest free number.
     """
     directory = data_dir / "workers"
     directory.mkdir(parents=True, exist_ok=True)
-    place = zlib.crc32(str(directory.resolve()).encode())
     number = 0
     while not _lock(directory / f"{stage}-{number}.lock"):
         number += 1
-    return f"{socket.gethostname()}-{place:08x}-{stage}-{number}"
+    return f"{socket.gethostname()}-{_word_of(directory)}-{stage}-{number}"
+
+
+def _word_of(directory: Path) -> str:
+    """Return a word that no other data directory has, made when there is none: two hosts may have one name."""
+    made = directory / f".name-{os.getpid()}"
+    made.write_text(secrets.token_hex(4))
+    with suppress(FileExistsError):
+        os.link(made, directory / "name")
+    made.unlink()
+    return (directory / "name").read_text()
 
 
 def _lock(path: Path) -> bool:

@@ -19,13 +19,14 @@ _STUCK_SECONDS = 30.0
 class Lookup:
     """Reads partitions beside the consumer group, whose own connection may be busy waiting for new records.
 
-    An async context manager; every call raises KafkaError.
+    An async context manager; every call raises KafkaError. With `committed_only` open transactions are out of
+    sight, and so is what stands behind them.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, committed_only: bool = True) -> None:
         self._consumer = AIOKafkaConsumer(
             **settings.kafka_client(),
-            isolation_level="read_committed",
+            isolation_level="read_committed" if committed_only else "read_uncommitted",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=8 * 1024 * 1024,
@@ -33,14 +34,18 @@ class Lookup:
         )
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._consumer.stop()
 
     async def bounds(self, tp: TopicPartition) -> tuple[int, int]:
-        """Return a partition's earliest offset, and the one after its last committed record."""
+        """Return a partition's earliest offset, and its end."""
         earliest = (await self._consumer.beginning_offsets([tp]))[tp]
         return earliest, (await self._consumer.end_offsets([tp]))[tp]
 

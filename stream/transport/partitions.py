@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 LETTING_GO_SECONDS = 8.0
 """How long a revoked partition may finish its chunk before it is cut off; nothing is lost by that."""
 
+_LOST_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 
 
@@ -63,6 +64,10 @@ class Partitions:
         gone = [self._tasks.pop(tp) for tp in list(self._tasks if tps is None else tps) if tp in self._tasks]
         await asyncio.gather(*(task.stop() for task in gone))
 
+    def ended(self) -> list[TP]:
+        """Return the owned partitions whose task has ended, which none may do by itself."""
+        return [tp for tp, task in self._tasks.items() if task.done()]
+
     def status(self) -> dict[TP, PartitionStatus]:
         """Return how each owned partition is doing."""
         return {tp: task.status for tp, task in self._tasks.items()}
@@ -77,6 +82,9 @@ class _PartitionTask:
         self._work = work
         self._stopping = False
         self._task = asyncio.create_task(self._run(), name=f"{tp.topic}:{tp.partition}")
+
+    def done(self) -> bool:
+        return self._task.done()
 
     async def stop(self) -> None:
         """Finish the chunk at hand, but not the next; cut it off when it takes too long."""
@@ -105,8 +113,9 @@ class _PartitionTask:
 
     async def _open_and_process(self) -> None:
         position = self.status.position = await self._work.open()
+        self.status.error = None
         self._reading.start(self.tp, position)
-        while (chunk := await self.chunks.get()) is not None and not self._stopping:
+        while not self._stopping and (chunk := await self._next_chunk(position)) is not None:
             if chunk.start == position:
                 await self._work.process(chunk)
                 position = chunk.next_offset
@@ -114,6 +123,16 @@ class _PartitionTask:
             elif chunk.start > position:  # what is between is still to be read
                 self._reading.start(self.tp, position)
             self._reading.finished(self.tp)
+
+    async def _next_chunk(self, position: int) -> Chunk | None:
+        """Wait for a chunk; read anew from the position when one got lost on its way. None when stopping."""
+        while True:
+            try:
+                async with asyncio.timeout(_LOST_SECONDS):
+                    return await self.chunks.get()
+            except TimeoutError:
+                if self._reading.position(self.tp) not in (None, position):
+                    self._reading.start(self.tp, position)
 
     def _note_progress(self, position: int) -> None:
         if self.status.failures:

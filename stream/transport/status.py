@@ -64,7 +64,7 @@ def status_page(
         if stopping():
             return _answer("stopping", {"worker": "stopping"})
         owned = status()
-        failing = {f"{tp.topic}:{tp.partition}": s.error for tp, s in owned.items() if s.failures}
+        failing = {f"{tp.topic}:{tp.partition}": s.error for tp, s in owned.items() if s.error}
         return _answer("failing", failing if owned else {"worker": "owns no partition yet"})
 
     async def metrics(_: web.Request) -> web.Response:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
@@ -19,10 +21,14 @@ from stream.transport.status import PartitionCollector, status_page
 
 log = logging.getLogger(__name__)
 
-_COLLECT = (100_000, 20, 100)
+_COLLECT = (500_000, 20, 100)
 """When to look for garbage: chunks are many objects at once and no cycles, so rarely (a sixth less CPU)."""
 
+_WATCH_SECONDS = 1.0
+_REBALANCE_SECONDS = 60.0
+_STANDSTILL_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+_LAST_SECONDS = 13.0
 _REPORT_SECONDS = 5.0
 
 
@@ -66,12 +72,15 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         gc.set_threshold(*_COLLECT)
         async with self._surroundings, self._status_page():
-            working = asyncio.create_task(self._work(prepare))
+            living = [asyncio.create_task(self._work(prepare)), asyncio.create_task(self._watch())]
             stopped = asyncio.create_task(self._stop.wait())
-            await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                await working
-            working.cancel()
+            await asyncio.wait([*living, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if self._stop.is_set():
+                loop.call_later(_LAST_SECONDS, os._exit, 0)  # all that counts is stored, whatever hangs
+            for task in living:
+                if task.done():
+                    await task
+                task.cancel()
             await self._shut_down()
 
     async def _work(self, prepare: Callable[[], Awaitable[None]] | None) -> None:
@@ -86,6 +95,29 @@ class Worker:
         except Exception as error:
             raise WorkerCrashed(f"{type(error).__name__}: {error}") from error
         raise WorkerCrashed(f"the Faust app stopped by itself: {self._app.crash_reason!r}")
+
+    async def _watch(self) -> None:
+        """Raise WorkerCrashed when the worker lives on without doing its work, which no exception would tell."""
+        rebalancing = 0.0
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            rebalancing = rebalancing + _WATCH_SECONDS if self._app.rebalancing else 0.0
+            if rebalancing > _REBALANCE_SECONDS:
+                raise WorkerCrashed(f"a rebalance took more than {_REBALANCE_SECONDS:.0f} s")
+            if fault := self._app.fault():
+                raise WorkerCrashed(f"Kafka's consumer gave up: {fault}")
+            if ended := self._partitions.ended():
+                raise WorkerCrashed(f"the work on {ended[0].topic}:{ended[0].partition} ended by itself")
+            self._watch_lag()
+
+    def _watch_lag(self) -> None:
+        """Raise WorkerCrashed when a partition stands still though it has lag and no failure to wait out."""
+        now = time.monotonic()
+        for tp, status in self._partitions.status().items():
+            if self._app.lag(tp, status.position) == 0:
+                status.moved_at = now
+            elif status.error is None and now - status.moved_at > _STANDSTILL_SECONDS:
+                raise WorkerCrashed(f"{tp.topic}:{tp.partition} has lag and does not move")
 
     async def _shut_down(self) -> None:
         """Finish the chunks at hand, then leave. Results and positions are stored by then, whatever Faust does."""

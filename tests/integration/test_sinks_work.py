@@ -25,7 +25,6 @@ from sinks.rows import EventRow, event_rows, session_rows
 from sinks.work import Table, TablePartition
 from sinks.works import table_works
 from sinks.writer import EventWriter, SessionWriter, Writer
-from stream.transport.positions import PositionLost
 from stream.transport.work import PositionMoved
 from tests.unit.test_sinks_builders import (
     a_chunk,
@@ -79,11 +78,13 @@ async def until(ask: Callable[[], Awaitable[Any]]) -> Any:
             await asyncio.sleep(0.05)
 
 
-async def test_a_position_beyond_the_end_is_refused_with_what_to_do(pool: Pool) -> None:
+async def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
     await event_work(pool, earliest=17).open()
 
-    with pytest.raises(PositionLost, match=r"17, but the partition ends at 3; .* reset"):
-        await event_work(pool, end=3).open()
+    assert await event_work(pool, earliest=0, end=3).open() == 0
+    assert "ends at 3, before the position 17" in caplog.text
 
 
 async def test_a_partition_without_a_position_begins_at_its_earliest_offset(pool: Pool) -> None:

@@ -350,8 +350,9 @@ sendable = st.recursive(
     max_leaves=5,
 )
 numbers = st.builds(
-    lambda digits, fraction, exponent: "1" * digits + ("." + "1" * fraction if fraction else "") + exponent,
-    st.integers(1, 420),
+    lambda first, digits, fraction, exponent: first + "1" * digits + ("." + "1" * fraction if fraction else "") + exponent,
+    st.sampled_from(["1", "-9"]),
+    st.integers(0, 420),
     st.integers(0, 420),
     st.just("") | st.integers(-450, 450).map("e{}".format) | st.sampled_from(["E+99", "e-0099", "e999999"]),
 )
@@ -472,6 +473,9 @@ def test_what_the_fast_pass_takes_is_what_the_slow_look_accepts(
 @example("1" * 250 + "e60")
 @example("1" * 300)
 @example("1." + "1" * 250 + "e-99")
+@example("0e-500")
+@example("0e500")
+@example("0.0E+500")
 def test_both_agree_which_numbers_can_be_stored(number: str) -> None:
     value = json.dumps(a_form({"n": "?"})).replace('"?"', number).encode()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from faust.types import TP
@@ -382,7 +381,3 @@ async def test_a_partition_that_comes_back_is_opened_anew(bench: Bench) -> None:
 
     assert await bench.read_from() == 42
 
-
-def pauses_of(failures: int) -> Any:
-    """For `parametrize`: a number of failures, and how long the pause after them is at most."""
-    return pytest.param(failures, min(0.1 * 2**failures, 10.0), id=f"{failures} failures")
