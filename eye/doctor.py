@@ -41,11 +41,18 @@ def effective_settings(settings: Settings) -> dict[str, str]:
 
 def _hidden(name: str, value: Any) -> str:
     if name == "postgres_dsn":
-        parts = psycopg.conninfo.conninfo_to_dict(value.get_secret_value())
-        return " ".join(f"{key}={'***' if key == 'password' else part}" for key, part in parts.items())
+        return _without_passwords(value.get_secret_value())
     if isinstance(value, SecretStr):
         return "***"
     return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _without_passwords(dsn: str) -> str:
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.Error:
+        return "*** (can't be read)"
+    return " ".join(f"{key}={'***' if 'password' in key else part}" for key, part in parts.items())
 
 
 def examine(settings: Settings) -> list[Finding]:

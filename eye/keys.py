@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
+from tomlkit.items import AoT
 
 SCOPES = ("write", "read")
 
@@ -32,20 +33,23 @@ def add_key(path: Path, application: str, scopes: Sequence[str]) -> str:
     """Make a key, append its SHA-256 to the file and return the key: it is kept nowhere."""
     key = f"eye_{secrets.token_urlsafe(32)}"
     document = _read(path)
-    entry = tomlkit.inline_table()
-    entry.update({"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": list(scopes)})
-    applications = document.setdefault("applications", tomlkit.aot())
-    for known in applications:
-        if known["id"] == application:
-            known["keys"].append(entry)
-            break
-    else:
-        table = tomlkit.table()
-        table.update({"id": application, "keys": tomlkit.array()})
-        table["keys"].append(entry)
-        applications.append(table)
+    entry = {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": list(scopes)}
+    known = [found for found in document.get("applications", []) if found["id"] == application]
+    if not known:
+        _append(document, "applications", {"id": application})
+        known = [found for found in document["applications"] if found["id"] == application]
+    _append(known[0], "keys", entry, inline=True)
     _write(path, document)
     return key
+
+
+def _append(container: Any, name: str, entry: dict[str, Any], *, inline: bool = False) -> None:
+    """Append an entry to a list of tables, in the form that the list is written in."""
+    if name not in container:
+        container[name] = tomlkit.array() if inline else tomlkit.aot()
+    table = tomlkit.table() if isinstance(container[name], AoT) else tomlkit.inline_table()
+    table.update(entry)
+    container[name].append(table)
 
 
 def list_keys(path: Path) -> list[KeyEntry]:
@@ -89,9 +93,23 @@ def _keys(document: Any) -> Iterator[tuple[Any, Any]]:
 
 def _read(path: Path) -> Any:
     try:
-        return tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
+        document: Any = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
     except (OSError, ValueError) as error:
         raise KeyFileError(f"{path} can't be read: {error}") from error
+    if not _has_shape(document):
+        raise KeyFileError(f"{path} is no list of [[applications]] with an id and keys of sha256 and scopes")
+    return document
+
+
+def _has_shape(document: Any) -> bool:
+    applications = document.get("applications", [])
+    return isinstance(applications, list) and all(
+        isinstance(application, dict)
+        and isinstance(application.get("id"), str)
+        and isinstance(application.get("keys", []), list)
+        and all(isinstance(key, dict) and {"sha256", "scopes"} <= key.keys() for key in application.get("keys", []))
+        for application in applications
+    )
 
 
 def _write(path: Path, document: Any) -> None:

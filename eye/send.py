@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
+from schemas import lenient
 from schemas.ids import uuid7
 
 BATCH_EVENTS = 500
@@ -59,7 +61,7 @@ async def _attempt(session: aiohttp.ClientSession, url: str, lines: list[bytes])
     """Return each event's status, and the seconds to wait before those to retry are sent again."""
     try:
         async with session.post(
-            url, data=b"\n".join(lines), headers={"Content-Type": "application/x-ndjson"}
+            url, data=io.BytesIO(b"\n".join(lines)), headers={"Content-Type": "application/x-ndjson"}
         ) as response:
             answer = await response.json(content_type=None)
             pause = float(response.headers.get("Retry-After", "1"))
@@ -93,8 +95,11 @@ def _batches(path: Path) -> Iterator[tuple[list[bytes], int]]:
 
 def _with_id(line: bytes) -> bytes:
     """Give an event an event_id, unless it has one or is no event at all."""
-    if b'"event_id"' in line or not line.startswith(b"{") or not line.endswith(b"}"):
+    try:
+        event = lenient.loads(line.decode())
+    except ValueError:
+        return line
+    if not isinstance(event, dict) or "event_id" in event:
         return line
     event_id = json.dumps(str(uuid7(time.time_ns() // 1_000_000, os.urandom(10)))).encode()
-    rest = line[1:].lstrip()
-    return b'{"event_id": ' + event_id + (b", " if rest != b"}" else b"") + rest
+    return b'{"event_id": ' + event_id + (b", " if event else b"") + line[1:].lstrip()

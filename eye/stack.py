@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
-import os
 import signal
 import sys
 import urllib.error
@@ -174,17 +173,24 @@ def claim_data_dir(wanted: Path) -> tuple[IO[str], Path]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that make another process read these settings."""
-    environment = {}
-    for name in settings.model_fields_set | {"kafka_bootstrap_servers", "postgres_dsn", "data_dir"}:
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr):
-            value = value.get_secret_value()
-        if value is not None:
-            environment[f"EYE_{name.upper()}"] = ",".join(value) if isinstance(value, list) else str(value)
-    if "EYE_DATA_DIR" in environment:
-        environment["EYE_DATA_DIR"] = os.path.abspath(environment["EYE_DATA_DIR"])
-    return environment
+    """Return the variables that make another process, wherever it runs, read these settings."""
+    names = settings.model_fields_set | {"kafka_bootstrap_servers", "postgres_dsn", "data_dir"}
+    values = {name: _as_text(getattr(settings, name)) for name in names}
+    return {f"EYE_{name.upper()}": text for name, text in values.items() if text is not None}
+
+
+def _as_text(value: object) -> str | None:
+    """Write a setting as its variable has it, paths in full."""
+    match value:
+        case None:
+            return None
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            return str(value.absolute())
+        case list():
+            return ",".join(str(Path(place).absolute()) if Path(place).is_dir() else place for place in value)
+    return str(value)
 
 
 def _answers(url: str) -> bool:

@@ -30,7 +30,7 @@ def judge(raw: RawRecord, rules: Rules) -> Verdict:
 
 _decoder = msgspec.json.Decoder(SentEvent)
 _half_a_pair_or_nul = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
-_tiny_exponent = re.compile(rb"[eE]-\d{3,}[\s,\]}]")
+_far_exponent = re.compile(rb"[eE][+-]?\d{3,}[\s,\]}]")
 _many_digits = re.compile(rb"(?<!\d)\d{300}")
 _any_decoder = msgspec.json.Decoder()
 
@@ -76,7 +76,8 @@ def _maybe_unstorable(data: bytes) -> bool:
         return True
     if len(data) > 300 and _many_digits.search(data):
         return True
-    if (b"e-" in data or b"E-" in data) and _tiny_exponent.search(data):
+    # what the decoder below takes for 0, a double being too small or 0 itself
+    if any(sign in data for sign in (b"e-", b"E-", b"0e", b"0E")) and _far_exponent.search(data):
         return True
     _any_decoder.decode(data)
     return False

@@ -24,6 +24,9 @@ REVISION = "revision"
 
 UNKNOWN_APPLICATION = "unknown"
 
+MAX_MILLIS = 221_845_392_000_000
+"""The latest time of reception, the beginning of the year 9000: windows reach beyond it."""
+
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -80,11 +83,11 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 def open_envelope(raw: RawRecord) -> Envelope:
     """Read a raw record's headers. Never fails: what is unreadable counts as absent."""
     headers = dict(raw.headers)
-    event_id = _text(headers[EVENT_ID]) if EVENT_ID in headers else ""
+    event_id = headers.get(EVENT_ID)
     return Envelope(
-        event_id or source_id(source_of(raw)),
-        _application(headers.get(APPLICATION, b"")),
-        _received_at(headers.get(RECEIVED_AT, b"")) or from_millis(max(raw.timestamp, 0)),
+        (_text(event_id) if event_id else "") or source_id(source_of(raw)),
+        _application(headers.get(APPLICATION) or b""),
+        _received_at(headers.get(RECEIVED_AT) or b"") or from_millis(min(max(raw.timestamp, 0), MAX_MILLIS)),
         raw.key,
     )
 
@@ -102,6 +105,7 @@ def _application(header: bytes) -> str:
 @lru_cache(maxsize=1024)
 def _received_at(header: bytes) -> datetime | None:
     try:
-        return from_millis(int(header))
-    except (ValueError, OverflowError, OSError):
+        millis = int(header)
+    except ValueError:
         return None
+    return from_millis(millis) if 0 <= millis <= MAX_MILLIS else None

@@ -9,6 +9,9 @@ from schemas.catalogue import Catalogue, EventType
 from schemas.payload import AnyPayload
 from schemas.verdict import Code
 
+MAX_VERSION = 2**31 - 1
+"""The highest version of an event type, as an integer of four bytes holds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -24,8 +27,12 @@ class Rules:
         """Return the rules of a type, of its latest version unless one is given; None where there are none."""
         latest = self.catalogue.latest(category, name)
         if latest is None:
-            return EventType(category, name, version or 1, AnyPayload) if self.accept_unknown_types else None
+            return self._unknown(category, name, 1 if version is None else version)
         return latest if version is None else self.catalogue.version(category, name, version)
+
+    def _unknown(self, category: str, name: str, version: int) -> EventType | None:
+        possible = self.accept_unknown_types and 1 <= version <= MAX_VERSION
+        return EventType(category, name, version, AnyPayload) if possible else None
 
     def time_fault(self, occurred_at: datetime, received_at: datetime) -> tuple[Code, str] | None:
         """Hold a timestamp against the time the gateway received the event; None when it may pass."""

@@ -9,7 +9,7 @@ import msgspec
 
 from schemas.verdict import Accepted, Verdict
 
-MAX_TYPES = 1_000
+MAX_TYPES = 300
 """How many event types a summary counts by name, so that it has a bound; those beyond it count as one."""
 
 OTHER_TYPES = "other/other"

@@ -15,7 +15,7 @@ from schemas.rules import Rules
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
 
 
 class Settings(BaseSettings):
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "kafka_bootstrap_servers", "postgres_dsn", "max_age_seconds", "replication_factor", "applications",
-        "stream_port", "sinks_port", mode="before",
+        "stream_port", "sinks_port", "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:

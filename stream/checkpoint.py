@@ -108,11 +108,12 @@ class Transaction:
         """Write records to a topic, in order. Raises KafkaError, ValueError for a record above the limit."""
         batch = self._producer.create_batch()
         for key, value, headers in records:
+            if len(value) > MAX_BATCH_BYTES:
+                raise ValueError(f"a record for {topic} has more than {MAX_BATCH_BYTES} bytes")
             if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
                 await self._send(topic, batch)
                 batch = self._producer.create_batch()
-                if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                    raise ValueError(f"a record for {topic} has more than {MAX_BATCH_BYTES} bytes")
+                batch.append(timestamp=None, key=key, value=value, headers=headers)
         if batch.record_count():
             await self._send(topic, batch)
 

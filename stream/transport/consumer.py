@@ -12,7 +12,7 @@ from typing import Any
 
 import aiokafka
 import msgspec
-from aiokafka.consumer import fetcher
+from aiokafka.consumer import fetcher as aiokafka_fetcher
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -53,7 +53,7 @@ def _record(_: Any, tp: TopicPartition, found: Any) -> _Record:
     )
 
 
-fetcher.PartitionRecords._consumer_record = _record
+aiokafka_fetcher.PartitionRecords._consumer_record = _record
 
 _IDLE_SECONDS = 0.2
 _BUSY_SECONDS = 0.02
@@ -163,9 +163,9 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave it to the worker's own watch: this one knows only acknowledged messages."""
 
-    async def _drain_messages(self, service: Any) -> None:
+    async def _drain_messages(self, fetcher: Any) -> None:
         """Fetch and deliver, until Faust stops the fetcher. The only place that seeks and fetches."""
-        while not (self._stopped.is_set() or service._stopped.is_set()):
+        while not (self._stopped.is_set() or fetcher._stopped.is_set()):
             if not self.flow_active:
                 await self.wait(self.can_resume_flow)
                 continue

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from eye.settled import judged_positions
 from schemas.settings import Settings
 from schemas.topics import Topics, topic_names
 from stream.checkpoint import MAX_BATCH_BYTES, Checkpoint, OutgoingRecord
@@ -55,8 +54,14 @@ def visible(settings: Settings, topic: str) -> list[tuple[int, str]]:
     return [(message.partition(), message.value().decode()) for message in read_committed(settings, topic)]
 
 
-async def position(settings: Settings, partition: int = PARTITION) -> int | None:
-    return (await judged_positions(settings)).get(TopicPartition(topic_names(settings).raw, partition))
+async def committed_offset(settings: Settings, partition: int = PARTITION) -> int | None:
+    """Return the offset of the raw partition that the stream's group has committed, None without one."""
+    raw = TopicPartition(topic_names(settings).raw, partition)
+    group = {"group_id": settings.stream_group, "enable_auto_commit": False}
+    async with AIOKafkaConsumer(**settings.kafka_client(), **group) as consumer:
+        consumer.assign([raw])
+        offset: int | None = await consumer.committed(raw)
+        return offset
 
 
 async def test_a_transaction_moves_records_and_position_together(
@@ -69,7 +74,7 @@ async def test_a_transaction_moves_records_and_position_together(
 
     assert visible(settings, topics.validated) == [(PARTITION, "a"), (PARTITION, "b")]
     assert visible(settings, topics.rejected) == [(PARTITION, "c")]
-    assert await position(settings) == 7
+    assert await committed_offset(settings) == 7
 
 
 async def test_a_transaction_without_records_moves_the_position_alone(
@@ -78,7 +83,7 @@ async def test_a_transaction_without_records_moves_the_position_alone(
     await commit(checkpoint, topics, 5)
     await commit(checkpoint, topics, 9)
 
-    assert await position(settings) == 9
+    assert await committed_offset(settings) == 9
 
 
 async def test_transactions_follow_each_other_in_order(
@@ -105,7 +110,7 @@ async def test_who_opens_later_fences_who_opened_before(settings: Settings, topi
         await commit(latter, topics, 5, "of the latter")
 
         assert visible(settings, topics.validated) == [(PARTITION, "of the latter")]
-        assert await position(settings) == 5
+        assert await committed_offset(settings) == 5
 
 
 async def test_a_transaction_that_is_open_when_another_opens_comes_to_nothing(
@@ -118,7 +123,7 @@ async def test_a_transaction_that_is_open_when_another_opens_comes_to_nothing(
                 await transaction.delivered()
                 latter = await stack.enter_async_context(a_checkpoint(settings))
 
-        assert await position(settings) is None
+        assert await committed_offset(settings) is None
         await commit(latter, topics, 5, "of the latter")
         assert visible(settings, topics.validated) == [(PARTITION, "of the latter")]
 
@@ -132,11 +137,11 @@ async def test_a_transaction_whose_body_fails_comes_to_nothing(settings: Setting
                 raise RuntimeError("in the middle")
 
     async with a_checkpoint(settings) as checkpoint:
-        assert await position(settings) is None
+        assert await committed_offset(settings) is None
         await commit(checkpoint, topics, 5, "a whole chunk")
 
     assert visible(settings, topics.validated) == [(PARTITION, "a whole chunk")]
-    assert await position(settings) == 5
+    assert await committed_offset(settings) == 5
 
 
 async def test_opening_ends_what_an_earlier_owner_left_open(settings: Settings, topics: Topics) -> None:
@@ -176,4 +181,4 @@ async def test_partitions_do_not_fence_each_other(settings: Settings, topics: To
         await commit(two, topics, 4, "of 2")
 
     assert sorted(visible(settings, topics.validated)) == [(0, "of 0"), (2, "of 2")]
-    assert (await position(settings, 0), await position(settings, 2)) == (3, 4)
+    assert (await committed_offset(settings, 0), await committed_offset(settings, 2)) == (3, 4)

@@ -12,7 +12,6 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from eye.settled import judged_positions
 from schemas.record import RawRecord
 from schemas.settings import Settings
 from schemas.topics import Topics, topic_names
@@ -24,8 +23,7 @@ from stream.transport.lookup import Lookup
 from stream.transport.positions import PositionLost
 from tests.builders import TRACEPARENT, Record, a_raw_record, after, an_event
 from tests.e2e.reader import read_committed
-
-PARTITION = 1
+from tests.integration.test_stream_checkpoint import PARTITION, committed_offset
 
 
 @pytest.fixture
@@ -45,7 +43,7 @@ async def the_work(
     """A new owner's work on the partition, opened, and the offset it goes on from."""
 
     async def committed(raw: TopicPartition) -> int | None:
-        return (await judged_positions(settings)).get(raw)
+        return await committed_offset(settings, raw.partition)
 
     raw = TopicPartition(topic_names(settings).raw, PARTITION)
     metrics = StreamMetrics(registry or CollectorRegistry())
@@ -103,7 +101,7 @@ async def test_records_become_verdicts_in_their_own_partition_and_order(
     assert ids(settings, topics.validated) == ["a", "c"]
     assert ids(settings, topics.rejected) == ["b", "d"]
     assert [message.key() for message in validated + rejected] == [b"s-1", b"s-1", b"s-1", None]
-    assert (await judged_positions(settings))[raw] == 4
+    assert await committed_offset(settings) == 4
 
 
 async def test_a_verdict_carries_the_raw_records_headers_and_its_own(settings: Settings, topics: Topics) -> None:
@@ -218,6 +216,37 @@ async def test_the_same_chunk_is_never_committed_twice(settings: Settings, topic
     assert sessions(settings)["s-1"]["revision"] == 1
 
 
+async def test_a_first_chunk_that_was_cut_off_in_the_middle_is_worked_on_by_whoever_comes_after(
+    settings: Settings, topics: Topics, raw: TopicPartition
+) -> None:
+    """Kafka keeps offsets for the records of a transaction that came to nothing, too: they are no results."""
+    chunk = await send(settings, [a_raw_record(event_id="a")])
+    killed = Checkpoint(settings, settings.stream_group, raw, [topics.validated])
+    await killed.open()
+    with pytest.raises(RuntimeError):
+        async with killed.transaction(1) as transaction:
+            await transaction.write(topics.validated, [(b"s-1", b"{}", [])])
+            await transaction.delivered()
+            raise RuntimeError
+    await killed.close()
+
+    async with the_work(settings) as (work, start):
+        await work.process(chunk)
+
+    assert start == 0
+    assert ids(settings, topics.validated) == ["a"]
+
+
+async def test_results_without_a_committed_offset_are_not_doubled(settings: Settings, topics: Topics) -> None:
+    """As after the group's offsets were deleted, or have expired, while the topics were kept."""
+    async with the_work(settings) as (work, _):
+        await work.process(await send(settings, [a_raw_record(event_id="a")]))
+
+    with pytest.raises(PositionLost, match=r"there are results, but no committed offset"):
+        async with the_work(settings.model_copy(update={"group": f"{settings.group}new-"})):
+            pass
+
+
 async def test_a_chunk_that_was_not_committed_leaves_no_trace_in_what_comes_after(
     settings: Settings, topics: Topics
 ) -> None:
@@ -261,7 +290,9 @@ async def test_a_tombstone_is_a_rejected_event(settings: Settings, topics: Topic
     async with the_work(settings) as (work, _):
         await work.process(Chunk(raw.topic, raw.partition, 0, 1, [tombstone]))
 
-    assert [[error["code"] for error in value["errors"]] for value in values(settings, topics.rejected)] == [["not_json"]]
+    assert [[error["code"] for error in value["errors"]] for value in values(settings, topics.rejected)] == [
+        ["not_json"]
+    ]
 
 
 async def test_a_chunk_without_records_moves_the_position(settings: Settings, raw: TopicPartition) -> None:
@@ -270,7 +301,7 @@ async def test_a_chunk_without_records_moves_the_position(settings: Settings, ra
     async with the_work(settings) as (work, _):
         await work.process(Chunk(raw.topic, raw.partition, 0, 1, []))
 
-    assert (await judged_positions(settings))[raw] == 1
+    assert await committed_offset(settings) == 1
 
 
 async def test_a_position_beyond_the_end_is_refused_with_what_to_do(

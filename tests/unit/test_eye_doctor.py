@@ -21,7 +21,11 @@ def test_every_setting_is_shown_by_its_variable() -> None:
 def test_values_are_shown_as_a_variable_would_have_them() -> None:
     found = shown(event_types=["a.b", "./events"], partitions=3, max_age_seconds=None)
 
-    assert (found["EYE_EVENT_TYPES"], found["EYE_PARTITIONS"], found["EYE_MAX_AGE_SECONDS"]) == ("a.b,./events", "3", "")
+    assert (found["EYE_EVENT_TYPES"], found["EYE_PARTITIONS"], found["EYE_MAX_AGE_SECONDS"]) == (
+        "a.b,./events",
+        "3",
+        "",
+    )
 
 
 @pytest.mark.parametrize(

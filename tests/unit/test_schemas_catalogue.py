@@ -96,7 +96,9 @@ def test_the_same_version_twice_is_refused_and_both_modules_are_named() -> None:
 def test_a_broken_module_is_named_with_its_reason(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "dance.py").write_text(text)
 
-    with pytest.raises(CatalogueError, match=f"^event types of {re.escape(repr(str(tmp_path)))} can't be imported: .*{reason}"):
+    with pytest.raises(
+        CatalogueError, match=f"^event types of {re.escape(repr(str(tmp_path)))} can't be imported: .*{reason}"
+    ):
         load_catalogue([str(tmp_path)])
 
 

@@ -42,7 +42,9 @@ def test_a_uuid_is_its_own_row_id_whoever_sent_it() -> None:
     assert row_id("shop", ID) == row_id("blog", ID.upper()) == uuid.UUID(ID)
 
 
-@pytest.mark.parametrize("event_id", ["order-17", ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}", f"{ID}\n", "", "é"])
+@pytest.mark.parametrize(
+    "event_id", ["order-17", ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}", f"{ID}\n", "", "é"]
+)
 def test_any_other_id_makes_a_uuid_of_application_and_id(event_id: str) -> None:
     made = row_id("shop", event_id)
 

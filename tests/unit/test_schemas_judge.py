@@ -350,7 +350,9 @@ sendable = st.recursive(
     max_leaves=5,
 )
 numbers = st.builds(
-    lambda first, digits, fraction, exponent: first + "1" * digits + ("." + "1" * fraction if fraction else "") + exponent,
+    lambda first, digits, fraction, exponent: (
+        first + "1" * digits + ("." + "1" * fraction if fraction else "") + exponent
+    ),
     st.sampled_from(["1", "-9"]),
     st.integers(0, 420),
     st.integers(0, 420),

@@ -43,7 +43,9 @@ def test_a_long_path_is_cut_and_shows_it() -> None:
     assert path.endswith("…")
 
 
-@pytest.mark.parametrize("number", ["9" * MAX_DIGITS, "1.7e308", "-1.7e308", f"1e-{MAX_EXPONENT}", "0.1", "-0", "5e-324"])
+@pytest.mark.parametrize(
+    "number", ["9" * MAX_DIGITS, "1.7e308", "-1.7e308", f"1e-{MAX_EXPONENT}", "0.1", "-0", "5e-324"]
+)
 def test_a_number_within_a_double_can_be_stored(number: str) -> None:
     assert faults(f"[{number}]") == []
 

@@ -92,7 +92,9 @@ def judge_value(value: bytes) -> Verdict:
     return judge(a_raw_record(value=value), RULES)
 
 
-@pytest.mark.parametrize("fill", ["x", '\\"', "\\\\", "\\n", "\\u00e9", "é", "😀", "\x7f", "\x01", "<", "/", "\u2028", "\t"])
+@pytest.mark.parametrize(
+    "fill", ["x", '\\"', "\\\\", "\\n", "\\u00e9", "é", "😀", "\x7f", "\x01", "<", "/", "\u2028", "\t"]
+)
 def test_the_largest_event_there_can_be_is_rejected_in_a_record_that_fits(fill: str) -> None:
     event = json.dumps(an_event() | {"odd": "?"})
     value = event.replace("?", fill * ((LARGEST - len(event)) // len(fill.encode()))).encode()

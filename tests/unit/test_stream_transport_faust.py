@@ -49,7 +49,10 @@ def test_mode_is_what_the_constraints_name() -> None:
 
 
 def parameters(function: Callable[..., Any]) -> list[str]:
-    return [str(found).partition(":")[0].partition("=")[0].strip() for found in inspect.signature(function).parameters.values()]
+    return [
+        str(found).partition(":")[0].partition("=")[0].strip()
+        for found in inspect.signature(function).parameters.values()
+    ]
 
 
 # what is called
@@ -129,7 +132,14 @@ REPLACED: list[tuple[Any, Any, set[str]]] = [
     (
         ChunkConsumer,
         driver.Consumer,
-        {"_new_consumer_thread", "perform_seek", "on_buffer_full", "on_buffer_drop", "verify_event_path", "_drain_messages"},
+        {
+            "_new_consumer_thread",
+            "perform_seek",
+            "on_buffer_full",
+            "on_buffer_drop",
+            "verify_event_path",
+            "_drain_messages",
+        },
     ),
     (ChunkTransport, driver.Transport, {"Consumer"}),
     (ChunkApp, faust.App, {"_new_transport", "BootStrategy", "__init__"}),
@@ -137,7 +147,9 @@ REPLACED: list[tuple[Any, Any, set[str]]] = [
 
 
 @pytest.mark.parametrize(("ours", "theirs", "replaced"), REPLACED, ids=[o.__name__ for o, _, _ in REPLACED])
-def test_what_is_replaced_is_there_to_be_replaced_and_nothing_else_is(ours: Any, theirs: Any, replaced: set[str]) -> None:
+def test_what_is_replaced_is_there_to_be_replaced_and_nothing_else_is(
+    ours: Any, theirs: Any, replaced: set[str]
+) -> None:
     by_python_and_mode = re.compile(r"__(?!init__)\w+__|_abc_impl|abstract|logger")
     names = {name for name in vars(ours) if hasattr(theirs, name) and not by_python_and_mode.fullmatch(name)}
 
@@ -157,7 +169,9 @@ REPLACED_IS_CALLED: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("caller", "call"), REPLACED_IS_CALLED, ids=[caller.__name__ for caller, _ in REPLACED_IS_CALLED])
+@pytest.mark.parametrize(
+    ("caller", "call"), REPLACED_IS_CALLED, ids=[caller.__name__ for caller, _ in REPLACED_IS_CALLED]
+)
 def test_faust_calls_what_is_replaced(caller: Any, call: str) -> None:
     assert call in inspect.getsource(caller)
 
@@ -231,7 +245,9 @@ async def test_aiokafka_takes_every_option_of_the_consumer(settings: Settings, r
 
 async def test_a_topic_of_chunks_hands_a_chunk_on_as_it_is(app: ChunkApp) -> None:
     topic, chunk = app.chunks("events.raw"), object()
-    message = ConsumerMessage("events.raw", 0, 4, 0.0, 0, None, None, chunk, None, tp=TP("events.raw", 0), generation_id=1)
+    message = ConsumerMessage(
+        "events.raw", 0, 4, 0.0, 0, None, None, chunk, None, tp=TP("events.raw", 0), generation_id=1
+    )
 
     event = await topic.schema.compile(app)(message, propagate=False)
 
