@@ -23,12 +23,14 @@ from eye.send import SendError, send_file
 from eye.settled import NotSettled
 from eye.stack import read_note
 from schemas.catalogue import CatalogueError
+from schemas.event import MAX_TEXT
 from schemas.settings import Settings, SettingsError
 from sinks.migrate import MigrationError
 
 app = typer.Typer(
     name="eye",
     help="The Eye: events by HTTP, through Kafka, into Postgres, exactly once.",
+    epilog="Example: `eye up`",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -212,6 +214,8 @@ def add_key(
     scopes: Annotated[str, typer.Option(help="What the key may do: write, read, or both.")] = "write",
 ) -> None:
     """Make a key for an application and print it, once: only its SHA-256 is kept."""
+    if not 1 <= len(application) <= MAX_TEXT:
+        raise typer.BadParameter(f"an application's name has 1 to {MAX_TEXT} characters")
     wanted = [scope.strip() for scope in scopes.split(",")]
     if unknown := set(wanted) - set(keys.SCOPES):
         raise typer.BadParameter(f"no such scope: {', '.join(sorted(unknown))}; there are write and read")
@@ -234,7 +238,7 @@ def revoke_key(
 ) -> None:
     """Take a key out of the file; the gateways stop taking it within a second."""
     path = _settings().applications_file
-    found = [entry for entry in keys.list_keys(path) if entry.fingerprint.startswith(fingerprint[:12])]
+    found = [entry for entry in keys.list_keys(path) if entry.sha256.startswith(fingerprint)]
     if len(found) != 1:
         _fail(f"{len(found)} keys begin with {fingerprint}; `eye keys list` shows them")
     _confirm(f"Revoke a key of {found[0].application}?", yes)

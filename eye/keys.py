@@ -22,11 +22,16 @@ class KeyFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """One key: its application, the beginning of its SHA-256, what it may do."""
+    """One key: its application, its SHA-256, what it may do."""
 
     application: str
-    fingerprint: str
+    sha256: str
     scopes: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """The beginning of the SHA-256, enough to tell keys apart."""
+        return self.sha256[:12]
 
 
 def add_key(path: Path, application: str, scopes: Sequence[str]) -> str:
@@ -54,9 +59,7 @@ def _append(container: Any, name: str, entry: dict[str, Any], *, inline: bool = 
 
 def list_keys(path: Path) -> list[KeyEntry]:
     """Return every key of the file."""
-    return [
-        KeyEntry(application["id"], key["sha256"][:12], tuple(key["scopes"])) for application, key in _keys(_read(path))
-    ]
+    return [KeyEntry(application["id"], key["sha256"], tuple(key["scopes"])) for application, key in _keys(_read(path))]
 
 
 def revoke_key(path: Path, fingerprint: str) -> list[KeyEntry]:
@@ -67,7 +70,7 @@ def revoke_key(path: Path, fingerprint: str) -> list[KeyEntry]:
         application["keys"].remove(key)
     if gone:
         _write(path, document)
-    return [KeyEntry(a["id"], key["sha256"][:12], tuple(key["scopes"])) for a, key in gone]
+    return [KeyEntry(a["id"], key["sha256"], tuple(key["scopes"])) for a, key in gone]
 
 
 def local_key(data_dir: Path, applications: Path) -> str:
@@ -76,7 +79,7 @@ def local_key(data_dir: Path, applications: Path) -> str:
     if kept.exists() and applications.exists():
         key = kept.read_text().strip()
         digest = hashlib.sha256(key.encode()).hexdigest()
-        if any(entry.fingerprint == digest[:12] for entry in list_keys(applications)):
+        if any(entry.sha256 == digest for entry in list_keys(applications)):
             return key
     key = add_key(applications, "local", SCOPES)
     descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

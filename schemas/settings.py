@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.catalogue import load_catalogue
 from schemas.rules import Rules
+
+_ADDRESS = re.compile(r"([^:\s]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -149,6 +152,8 @@ class Settings(BaseSettings):
         """Return what every aiokafka client is made with. Raises SettingsError without bootstrap servers."""
         if self.kafka_bootstrap_servers is None:
             raise SettingsError("EYE_KAFKA_BOOTSTRAP_SERVERS is not set: name a Kafka, or start one with `eye up`.")
+        if not all(_ADDRESS.fullmatch(address.strip()) for address in self.kafka_bootstrap_servers.split(",")):
+            raise SettingsError(f"EYE_KAFKA_BOOTSTRAP_SERVERS is no list of host:port: {self.kafka_bootstrap_servers}")
         options: dict[str, Any] = {
             "bootstrap_servers": self.kafka_bootstrap_servers,
             "security_protocol": self.kafka_security_protocol,
@@ -167,9 +172,12 @@ class Settings(BaseSettings):
         """Return the TLS context for Kafka, verifying the broker; None where TLS is off."""
         if not self.kafka_security_protocol.endswith("SSL"):
             return None
-        context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
-        if self.kafka_ssl_certfile:
-            context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+        try:
+            context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+            if self.kafka_ssl_certfile:
+                context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+        except OSError as error:
+            raise SettingsError(f"EYE_KAFKA_SSL_...: a file can't be used: {error}") from error
         return context
 
 

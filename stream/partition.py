@@ -80,8 +80,7 @@ class StreamPartition:
 
     async def _has_results(self, lookup: Lookup) -> bool:
         for topic in (self._topics.validated, self._topics.rejected):
-            earliest, end = await lookup.bounds(TopicPartition(topic, self._raw.partition))
-            if end > earliest:
+            async for _ in lookup.read(TopicPartition(topic, self._raw.partition)):
                 return True
         return False
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import typer.main
-from click import Command, Group
 from typer.testing import CliRunner
 
 from eye.command import app
@@ -35,16 +34,14 @@ def nothing(tmp_path: Path) -> dict[str, str]:
     return {"EYE_DATA_DIR": str(tmp_path / "eye")}
 
 
-def commands(command: Command, *path: str) -> Iterator[tuple[str, ...]]:
+def commands(command: Any, *path: str) -> Iterator[tuple[str, ...]]:
     """Yield every command and every group of commands, by what one types after `eye`."""
     yield path
-    if isinstance(command, Group):
-        for name, child in command.commands.items():
-            yield from commands(child, *path, name)
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, *path, name)
 
 
-EYE = typer.main.get_command(app)
-ALL = list(commands(EYE))  # type: ignore[arg-type]
+ALL = list(commands(typer.main.get_command(app)))
 LEAVES = [path for path in ALL if not any(other[:-1] == path for other in ALL if other)]
 
 

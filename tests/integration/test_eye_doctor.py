@@ -51,7 +51,7 @@ def test_a_wrong_dsn_is_found_and_exits_1(env: dict[str, str]) -> None:
     assert code == 1
     assert wrong(findings) == {"Postgres": "Set EYE_POSTGRES_DSN to a Postgres that answers."}
     assert "port 1 failed" in findings["Postgres"]["seen"]
-    assert shown["EYE_POSTGRES_DSN"] == "host=127.0.0.1 port=1 password=***"
+    assert set(shown["EYE_POSTGRES_DSN"].split()) == {"host=127.0.0.1", "port=1", "password=***"}
 
 
 def test_everything_that_is_wrong_is_found_at_once(env: dict[str, str], tmp_path: Path) -> None:

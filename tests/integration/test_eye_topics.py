@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from eye.local.kafka import LocalKafka
@@ -81,13 +81,24 @@ async def test_a_check_makes_nothing_though_the_broker_would(tmp_path: Path) -> 
     broker.start()
     try:
         settings = Settings(kafka_bootstrap_servers=broker.bootstrap_servers)
-        await check_topics(settings)
-
         states = await check_topics(settings)
+        found = await topics_after_all_that_was_asked_for(settings)
     finally:
         broker.stop()
 
     assert [state.partitions for state in states] == [None] * 4
+    assert found == {"asked.for.last"}
+
+
+async def topics_after_all_that_was_asked_for(settings: Settings) -> set[str]:
+    """Ask for one more topic, so that what was asked for before is there too, and return them all."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client())
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic("asked.for.last", 1, 1)])
+        return set(await admin.list_topics())
+    finally:
+        await admin.close()
 
 
 async def test_a_check_names_every_difference(settings: Settings) -> None:

@@ -50,6 +50,6 @@ def test_no_secret_is_shown_whatever_is_wrong_with_it(dsn: str) -> None:
 
 
 def test_the_rest_of_a_dsn_is_shown() -> None:
-    assert shown(postgres_dsn="postgresql://eye:secret@db/events")["EYE_POSTGRES_DSN"] == (
-        "user=eye password=*** dbname=events host=db"
-    )
+    found = shown(postgres_dsn="postgresql://eye:secret@db/events")["EYE_POSTGRES_DSN"]
+
+    assert set(found.split()) == {"user=eye", "password=***", "dbname=events", "host=db"}

@@ -64,12 +64,12 @@ def test_every_key_is_another(path: Path) -> None:
     assert [grant.application for key in keys if (grant := grant_of(path, key))] == ["shop", "shop", "blog"]
 
 
-def test_keys_are_listed_by_the_beginning_of_their_digest(commented: Path) -> None:
+def test_keys_are_listed_by_their_digest(commented: Path) -> None:
     key = add_key(commented, "blog", ["read"])
 
     assert list_keys(commented) == [
-        KeyEntry("shop", DIGEST[:12], ("write", "read")),
-        KeyEntry("blog", hashlib.sha256(key.encode()).hexdigest()[:12], ("read",)),
+        KeyEntry("shop", DIGEST, ("write", "read")),
+        KeyEntry("blog", hashlib.sha256(key.encode()).hexdigest(), ("read",)),
     ]
 
 
@@ -88,7 +88,7 @@ def test_revoking_a_key_takes_out_that_key_alone(commented: Path) -> None:
 
     gone = revoke_key(commented, DIGEST[:8])
 
-    assert gone == [KeyEntry("shop", DIGEST[:12], ("write", "read"))]
+    assert gone == [KeyEntry("shop", DIGEST, ("write", "read"))]
     assert grant_of(commented, "one") is None
     assert grant_of(commented, kept) is not None
     assert "# who may send" in commented.read_text()
@@ -129,7 +129,7 @@ def test_a_file_that_is_no_toml_is_named_and_left_as_it_is(path: Path, content: 
 KEY = f'{{ sha256 = "{DIGEST}", scopes = ["write"] }}'
 WAYS_TO_WRITE_IT = {
     "no keys yet": '[[applications]]\nid = "shop"\n',
-    "keys as tables": f'[[applications]]\nid = "shop"\n[[applications.keys]]\nsha256 = "{DIGEST}"\nscopes = ["write"]\n',
+    "keys as tables": f"[[applications]]\nid = 'shop'\n[[applications.keys]]\nsha256 = '{DIGEST}'\nscopes = ['read']\n",
     "all in one line": f'applications = [{{ id = "shop", keys = [{KEY}] }}]\n',
     "an empty list": "applications = []\n",
 }
@@ -164,9 +164,10 @@ def test_a_file_of_another_shape_is_named_and_left_as_it_is(path: Path, content:
 
     with pytest.raises(KeyFileError, match=r"applications\.toml"):
         add_key(path, "shop", SCOPES)
-    for look in (lambda: list_keys(path), lambda: revoke_key(path, "0")):
-        with suppress(KeyFileError):
-            look()
+    with suppress(KeyFileError):
+        list_keys(path)
+    with suppress(KeyFileError):
+        revoke_key(path, "0")
     assert path.read_text() == content
 
 

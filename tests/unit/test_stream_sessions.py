@@ -40,8 +40,8 @@ def publish(topic: Topic, changed: dict[str, SessionSummary]) -> None:
     topic.update({session_id: encode_session(summary) for session_id, summary in changed.items()})
 
 
-def event(session_id: str, seconds: float, **fields: str) -> Verdict:
-    return an_accepted(session_id=session_id, received_at=after(seconds), **fields)
+def event(session_id: str, seconds: float, event_id: str = "e-1") -> Verdict:
+    return an_accepted(session_id=session_id, received_at=after(seconds), event_id=event_id)
 
 
 def states(changed: dict[str, SessionSummary]) -> dict[str, tuple[str, int]]:
