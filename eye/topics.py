@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -24,26 +27,43 @@ class TopicState:
 
 async def create_topics(settings: Settings) -> list[TopicState]:
     """Make the topics that are missing; those that exist are left as they are. Raises KafkaError."""
-    admin = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=15_000)
-    await admin.start()
-    try:
+    async with _admin(settings) as admin:
         existing = set(await admin.list_topics())
         replicas = settings.replication_factor or min(3, len((await admin.describe_cluster())["brokers"]))
         missing = [spec for spec in topic_specs(settings) if spec.name not in existing]
         created = {spec.name for spec in missing if await _create(admin, spec, replicas)}
+        await _wait_until_known(admin, created)
         return [await _state(admin, spec, spec.name in created) for spec in topic_specs(settings)]
-    finally:
-        await admin.close()
 
 
 async def check_topics(settings: Settings) -> list[TopicState]:
     """Hold the topics against what is expected, changing nothing. Raises KafkaError."""
+    async with _admin(settings) as admin:
+        existing = set(await admin.list_topics())
+        return [
+            await _state(admin, spec, False)
+            if spec.name in existing  # to ask for one that is missing may make it
+            else TopicState(spec.name, None, False, ("missing: `eye topics create` makes it",))
+            for spec in topic_specs(settings)
+        ]
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=15_000)
-    await admin.start()
     try:
-        return [await _state(admin, spec, False) for spec in topic_specs(settings)]
+        await admin.start()
+        yield admin
     finally:
         await admin.close()
+
+
+async def _wait_until_known(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait until the brokers tell of topics that were just made. Raises TimeoutError after 10 s."""
+    async with asyncio.timeout(10):
+        while names:
+            names = {found["topic"] for found in await admin.describe_topics(sorted(names)) if found["error_code"]}
+            await asyncio.sleep(0.05)
 
 
 async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, replicas: int) -> bool:
@@ -61,8 +81,6 @@ async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, replicas: int) ->
 
 async def _state(admin: AIOKafkaAdminClient, spec: TopicSpec, created: bool) -> TopicState:
     (described,) = await admin.describe_topics([spec.name])
-    if described["error_code"]:
-        return TopicState(spec.name, None, created, ("missing: `eye topics create` makes it",))
     partitions = len(described["partitions"])
     differences = [] if partitions == spec.partitions else [f"{partitions} partitions, expected {spec.partitions}"]
     actual = await _config(admin, spec.name)

@@ -38,15 +38,15 @@ class EventType:
     @cached_property
     def holds_plain_values(self) -> bool:
         """Whether the payload can only hold texts and truth values by name: no numbers, and nothing nested at will."""
-        return all(kind in ("string", "boolean") for kind in self._kinds())
-
-    def _kinds(self) -> Iterator[str | None]:
-        """Yield the JSON type of each of the payload's members; None for what may be anything."""
-        schema = self.model.model_json_schema()
-        if schema.get("additionalProperties", True):
-            yield None
-        for member in schema.get("properties", {}).values():
-            yield member.get("type")
+        config, decorators = self.model.model_config, self.model.__pydantic_decorators__
+        as_sent = config.get("strict") is True and not config.get("coerce_numbers_to_str")
+        return (
+            as_sent
+            and config.get("extra") == "forbid"
+            and not (decorators.field_validators or decorators.model_validators)
+            and not (decorators.validators or decorators.root_validators)
+            and all(f.annotation in (str, bool) and not f.metadata for f in self.model.model_fields.values())
+        )
 
     def json_schema(self) -> dict[str, Any]:
         """Return the payload's JSON Schema (2020-12)."""

@@ -43,7 +43,7 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
         sent = _decoder.decode(value)
         data = bytes(sent.data)
         event_type = rules.type_of(sent.category, sent.name, sent.schema_version)
-        if event_type is None or sent.session_id.encode() != envelope.key:
+        if event_type is None or sent.session_id.encode() != envelope.key or data[:1] != b"{":
             return None
         if not event_type.holds_plain_values and _maybe_unstorable(data):
             return None

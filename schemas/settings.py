@@ -106,7 +106,9 @@ class Settings(BaseSettings):
     @field_validator("event_types", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [place.strip() for place in value.split(",") if place.strip()] if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return [place.strip() for place in value.split(",") if place.strip()] or ["schemas.event_types"]
 
     @field_validator(
         "kafka_bootstrap_servers", "postgres_dsn", "max_age_seconds", "replication_factor", "applications",

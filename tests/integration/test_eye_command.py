@@ -2,30 +2,78 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from eye.command import app
+from eye.command import app, main
 from eye.stack import environment
 from schemas.settings import Settings
 
 
-def run_eye(
-    *arguments: str, env: Mapping[str, str], stdin: Any = subprocess.DEVNULL
-) -> subprocess.CompletedProcess[str]:
-    """Run `eye` as a process without a terminal, with no settings but these."""
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_eye(*arguments: str, env: Mapping[str, str]) -> Ran:
+    """Run `eye` without a terminal and with no settings but these; in this process, since a new one takes seconds."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("EYE_")}
-    command = [sys.executable, "-m", "eye", *arguments]
-    return subprocess.run(command, env=others | dict(env), stdin=stdin, capture_output=True, text=True, timeout=60)
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["eye", *arguments]),
+        mock.patch.dict(os.environ, others | dict(env), clear=True),
+        logging_as_before(),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            return Ran(int(end.code or 0), out.getvalue(), err.getvalue())
+        except Exception:
+            return Ran(1, out.getvalue(), err.getvalue() + traceback.format_exc())
+    raise AssertionError("a command ends with an exit code")
+
+
+@contextmanager
+def logging_as_before() -> Iterator[None]:
+    """Let the command have its own logging."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "eye", "schemas", "--json"],
+        env=os.environ | {"EYE_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)
 
 
 @pytest.fixture

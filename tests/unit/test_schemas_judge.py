@@ -6,11 +6,12 @@ import json
 import math
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import BeforeValidator, ConfigDict
 
 from schemas.catalogue import Catalogue, EventType
 from schemas.event import MAX_TEXT
@@ -482,6 +483,31 @@ def test_both_agree_which_numbers_can_be_stored(number: str) -> None:
     value = json.dumps(a_form({"n": "?"})).replace('"?"', number).encode()
 
     fast, slow = both(a_raw_record(value=value), RULES)
+
+    assert fast in (None, slow)
+
+
+class Lax(Payload, category="test", name="lax"):
+    """A type whose configuration takes numbers for texts."""
+
+    model_config = ConfigDict(strict=False, coerce_numbers_to_str=True)
+
+    text: str
+
+
+class Converting(Payload, category="test", name="lax"):
+    """A type whose rule takes anything for a text."""
+
+    text: Annotated[str, BeforeValidator(str)]
+
+
+@pytest.mark.parametrize("number", ["5", "1e400", "0e500", "1" * 310, "1e-401", "-1e400"])
+@pytest.mark.parametrize("model", [Lax, Converting])
+def test_both_agree_on_numbers_that_a_type_takes_for_texts(model: type[Payload], number: str) -> None:
+    rules = Rules(Catalogue([EventType("test", "lax", 1, model)]))
+    event = json.dumps(an_event(category="test", name="lax", data={"text": "?"}))
+
+    fast, slow = both(a_raw_record(value=event.replace('"?"', number).encode()), rules)
 
     assert fast in (None, slow)
 

@@ -259,6 +259,56 @@ async def test_a_chunk_before_the_position_is_dropped_and_reading_stays(bench: B
     assert bench.reading.take_seeks() == {}
 
 
+async def test_a_chunk_that_got_lost_on_its_way_is_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.transport.partitions._LOST_SECONDS", 0.01)
+    work = await bench.begin()
+
+    bench.reading.advance(ONE, 5)
+
+    assert await bench.read_from() == 0
+    bench.hand(0, 5)
+    await work.called("process")
+
+
+async def test_a_partition_where_nothing_comes_is_not_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.transport.partitions._LOST_SECONDS", 0.001)
+    work = await bench.begin()
+
+    await bench.reading.wait_for_change(0.01)
+
+    assert bench.reading.take_seeks() == {}
+    assert work.not_called
+
+
+async def test_no_partition_ends_by_itself_while_it_is_owned(bench: Bench) -> None:
+    work = bench.works[ONE]
+    work.troubles["open"] = [OSError("no answer")]
+    bench.partitions.start([ONE])
+
+    await work.called("open", "close", "open")
+
+    assert bench.partitions.ended() == []
+
+
+async def test_a_partition_whose_closing_raised_has_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work breaks its promise: only a new process helps."""
+
+    async def close() -> None:
+        raise RuntimeError("never raises")
+
+    work = await bench.begin()
+    monkeypatch.setattr(work, "close", close)
+    work.troubles["process"] = [OSError("no answer")]
+    bench.hand(0, 3)
+    await work.called("process")
+
+    async with asyncio.timeout(2):
+        while not bench.partitions.ended():
+            await bench.reading.wait_for_change(0.001)
+
+    assert bench.partitions.ended() == [ONE]
+
+
 async def test_a_chunk_without_records_moves_the_position_too(bench: Bench) -> None:
     work = await bench.begin()
 
