@@ -37,10 +37,7 @@ async def get_schema(request: web.Request) -> web.Response:
     given = parameters.read_parameters(request, parameters.VERSION)
     category, name = request.match_info["category"], request.match_info["name"]
     catalogue = request.app[GATEWAY].rules.catalogue
-    if "version" in given:
-        event_type = catalogue.version(category, name, given["version"])
-    else:
-        event_type = catalogue.latest(category, name)
+    event_type = catalogue.find(category, name, given.get("version"))
     if event_type is None:
         raise NotFound(f"No such event type: {category} / {name}. GET /schemas lists them.")
     body = msgspec.json.encode(event_type.json_schema())

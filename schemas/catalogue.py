@@ -12,7 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
+
 from schemas.payload import Payload
+from schemas.plain import plain_decoder
 
 
 class CatalogueError(Exception):
@@ -33,20 +36,19 @@ class EventType:
 
         Whatever else it raises is a bug in the model.
         """
+        if self.plain is not None:
+            try:
+                self.plain.decode(data)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                pass  # pydantic names the faults
+            else:
+                return
         self.model.__pydantic_validator__.validate_json(data)
 
     @cached_property
-    def holds_plain_values(self) -> bool:
-        """Whether the payload can only hold texts and truth values by name: no numbers, and nothing nested at will."""
-        config, decorators = self.model.model_config, self.model.__pydantic_decorators__
-        as_sent = config.get("strict") is True and not config.get("coerce_numbers_to_str")
-        return (
-            as_sent
-            and config.get("extra") == "forbid"
-            and not (decorators.field_validators or decorators.model_validators)
-            and not (decorators.validators or decorators.root_validators)
-            and all(f.annotation in (str, bool) and not f.metadata for f in self.model.model_fields.values())
-        )
+    def plain(self) -> msgspec.json.Decoder[Any] | None:
+        """A fast decoder for a payload that can only hold texts and truth values by name; None for others."""
+        return plain_decoder(self.model)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the payload's JSON Schema (2020-12)."""
@@ -67,20 +69,19 @@ class Catalogue:
                     f" {versions[event_type.version].model.__module__} and {event_type.model.__module__}"
                 )
             versions[event_type.version] = event_type
-        self._latest = {key: versions[max(versions)] for key, versions in self._versions.items()}
+        self._found: dict[tuple[str, str, int | None], EventType] = {}
+        for (category, name), versions in self._versions.items():
+            self._found |= {(category, name, version): event_type for version, event_type in versions.items()}
+            self._found[category, name, None] = versions[max(versions)]
 
     def __iter__(self) -> Iterator[EventType]:
         """Each version of each type, sorted."""
         for key in sorted(self._versions):
             yield from (self._versions[key][version] for version in sorted(self._versions[key]))
 
-    def latest(self, category: str, name: str) -> EventType | None:
-        """Return the newest version of a type, or None where the type is unknown."""
-        return self._latest.get((category, name))
-
-    def version(self, category: str, name: str, version: int) -> EventType | None:
-        """Return one version of a type, or None where there is none such."""
-        return self._versions.get((category, name), {}).get(version)
+    def find(self, category: str, name: str, version: int | None = None) -> EventType | None:
+        """Return a version of a type, its newest unless one is given; None where there is none such."""
+        return self._found.get((category, name, version))
 
 
 def load_catalogue(places: Iterable[str]) -> Catalogue:

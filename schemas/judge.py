@@ -45,7 +45,7 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
         event_type = rules.type_of(sent.category, sent.name, sent.schema_version)
         if event_type is None or sent.session_id.encode() != envelope.key or data[:1] != b"{":
             return None
-        if not event_type.holds_plain_values and _maybe_unstorable(data):
+        if event_type.plain is None and _maybe_unstorable(data):
             return None
         event_type.check(data)
         occurred_at = in_utc(sent.timestamp)

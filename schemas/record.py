@@ -84,10 +84,11 @@ def open_envelope(raw: RawRecord) -> Envelope:
     """Read a raw record's headers. Never fails: what is unreadable counts as absent."""
     headers = dict(raw.headers)
     event_id = headers.get(EVENT_ID)
+    application, received_at = _read(headers.get(APPLICATION), headers.get(RECEIVED_AT))
     return Envelope(
         (_text(event_id) if event_id else "") or source_id(source_of(raw)),
-        _application(headers.get(APPLICATION) or b""),
-        _received_at(headers.get(RECEIVED_AT) or b"") or from_millis(min(max(raw.timestamp, 0), MAX_MILLIS)),
+        application,
+        received_at or from_millis(min(max(raw.timestamp, 0), MAX_MILLIS)),
         raw.key,
     )
 
@@ -97,13 +98,13 @@ def _text(header: bytes) -> str:
     return text if len(text) <= 128 and "\0" not in text else text[:128].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-@lru_cache(maxsize=1024)
-def _application(header: bytes) -> str:
-    return _text(header) or UNKNOWN_APPLICATION
+@lru_cache(maxsize=4096)
+def _read(application: bytes | None, received_at: bytes | None) -> tuple[str, datetime | None]:
+    """Read the headers that the records of one request have in common."""
+    return _text(application or b"") or UNKNOWN_APPLICATION, _moment(received_at or b"")
 
 
-@lru_cache(maxsize=1024)
-def _received_at(header: bytes) -> datetime | None:
+def _moment(header: bytes) -> datetime | None:
     try:
         millis = int(header)
     except ValueError:

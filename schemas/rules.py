@@ -25,14 +25,14 @@ class Rules:
 
     def type_of(self, category: str, name: str, version: int | None = None) -> EventType | None:
         """Return the rules of a type, of its latest version unless one is given; None where there are none."""
-        latest = self.catalogue.latest(category, name)
-        if latest is None:
-            return self._unknown(category, name, 1 if version is None else version)
-        return latest if version is None else self.catalogue.version(category, name, version)
+        return self.catalogue.find(category, name, version) or self._unknown(category, name, version)
 
-    def _unknown(self, category: str, name: str, version: int) -> EventType | None:
-        possible = self.accept_unknown_types and 1 <= version <= MAX_VERSION
-        return EventType(category, name, version, AnyPayload) if possible else None
+    def _unknown(self, category: str, name: str, version: int | None) -> EventType | None:
+        """Return a type that takes anything, where the settings accept unknown types and this is one."""
+        if not self.accept_unknown_types or self.catalogue.find(category, name):
+            return None
+        possible = version is None or 1 <= version <= MAX_VERSION
+        return EventType(category, name, version or 1, AnyPayload) if possible else None
 
     def time_fault(self, occurred_at: datetime, received_at: datetime) -> tuple[Code, str] | None:
         """Hold a timestamp against the time the gateway received the event; None when it may pass."""

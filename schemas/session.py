@@ -56,14 +56,18 @@ class SessionSummary(msgspec.Struct, gc=False):
             return
         self.event_count += 1
         self._count_type(f"{verdict.category}/{verdict.name}")
-        if self.started_at is None or verdict.occurred_at < self.started_at:
-            self.started_at, self.first_event_id = verdict.occurred_at, verdict.event_id
-        if self.ended_at is None or verdict.occurred_at >= self.ended_at:
-            self.ended_at, self.last_event_id = verdict.occurred_at, verdict.event_id
+        occurred_at = verdict.occurred_at
+        if self.started_at is None or occurred_at < self.started_at:
+            self.started_at, self.first_event_id = occurred_at, verdict.event_id
+        if self.ended_at is None or occurred_at >= self.ended_at:
+            self.ended_at, self.last_event_id = occurred_at, verdict.event_id
 
     def _count_type(self, event_type: str) -> None:
         counts = self.counts_by_type
-        if event_type not in counts and len(counts) >= MAX_TYPES:
+        if event_type in counts:
+            counts[event_type] += 1
+            return
+        if len(counts) >= MAX_TYPES:
             event_type = OTHER_TYPES
         counts[event_type] = counts.get(event_type, 0) + 1
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from schemas.catalogue import Catalogue, CatalogueError, EventType, load_catalogue
 from schemas.event_types.page_interaction import Pageview
@@ -125,17 +126,17 @@ def test_the_latest_version_is_the_highest_whatever_came_first() -> None:
     types = [EventType("test", "one", model.event_version, model) for model in (One, OneOlder)]
 
     for catalogue in (Catalogue(types), Catalogue(reversed(types))):
-        assert catalogue.latest("test", "one") == types[0]
-        assert catalogue.version("test", "one", 2) == types[1]
-        assert catalogue.version("test", "one", 1) is None
-        assert catalogue.latest("test", "two") is None
-        assert catalogue.version("test", "two", 1) is None
+        assert catalogue.find("test", "one") == types[0]
+        assert catalogue.find("test", "one", 2) == types[1]
+        assert catalogue.find("test", "one", 1) is None
+        assert catalogue.find("test", "two") is None
+        assert catalogue.find("test", "two", 1) is None
 
 
 def test_a_type_describes_itself_as_json_schema() -> None:
     catalogue = load_catalogue(["schemas.event_types"])
 
-    schema = catalogue.latest("page interaction", "pageview").json_schema()  # type: ignore[union-attr]
+    schema = catalogue.find("page interaction", "pageview").json_schema()  # type: ignore[union-attr]
 
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["required"] == ["host", "path"]
@@ -149,3 +150,77 @@ def test_values_are_taken_as_sent_and_never_converted() -> None:
         cta_click.check(b'{"host": 1, "path": true, "element": null, "more": 1}')
 
     assert len(refused.value.errors()) == 4
+
+
+# a payload that the fast decoder takes is one that the model takes
+
+
+class Plain(Payload):
+    host: str
+    seen: bool
+
+
+class Bounded(Payload):
+    host: Annotated[str, Field(max_length=3)]
+
+
+class Renamed(Payload):
+    host: str = Field(alias="from")
+
+
+class Stripped(Payload):
+    model_config = ConfigDict(str_max_length=3)
+    host: str
+
+
+class Later(Payload):
+    host: str
+
+    def model_post_init(self, context: Any) -> None:
+        raise ValueError("never")
+
+
+class Checked(Payload):
+    host: str
+
+    @field_validator("host")
+    @classmethod
+    def never(cls, host: str) -> str:
+        raise ValueError("never")
+
+
+class Made(Payload):
+    def __init__(self, **values: Any) -> None:
+        raise ValueError("never")
+
+    host: str
+
+
+@pytest.mark.parametrize("model", [Bounded, Renamed, Stripped, Later, Checked, Made])
+def test_rules_beyond_types_are_never_passed_over(model: type[Payload]) -> None:
+    event_type = EventType("test", "one", 1, model)
+
+    assert event_type.plain is None
+    with pytest.raises(ValueError, match=r"validation error|never"):
+        event_type.check(b'{"host": "example"}')
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"host": "h", "seen": 1}', b'{"host": "h"}', b'{"host": "h", "seen": true, "more": 1}', b"[]", b"{", b"",
+        b'{"host": "h", "seen": "true"}', b'{"host": null, "seen": true}', b'{"host": "\xff", "seen": true}',
+        b'{"host": "\\ud800", "seen": true}', b'{"host": "a\nb", "seen": true}', b'{"host": "h", "seen": true} x',
+    ],
+)  # fmt: skip
+def test_plain_payloads_with_a_fault_are_refused_by_pydantic_itself(data: bytes) -> None:
+    with pytest.raises(ValidationError):
+        EventType("test", "one", 1, Plain).check(data)
+
+
+def test_plain_payloads_without_a_fault_are_recognised_fast() -> None:
+    event_type = EventType("test", "one", 1, Plain)
+
+    event_type.check(b'{"seen": false, "host": "\\u00e9"}')
+
+    assert event_type.plain is not None
