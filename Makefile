@@ -1,12 +1,14 @@
 # What people and machines run. Everything is installed into .venv, data is kept in .eye/.
 #   make run [ONCE=1]   the whole stack on this machine, and what the sample events become in it
+#   make bench [QUICK=1] every stage measured beside its reference; QUICK: under three minutes
+#   make load [USERS=150 SECONDS=30]   locust against the stack of `make up`
 #   make test           lint, types, import contracts and every test, on a real Kafka and a real Postgres
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run up test lint test-fast bench clean
+.PHONY: run up test lint test-fast bench load clean
 
 run: $(INSTALLED)
 	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
@@ -27,7 +29,10 @@ test-fast: $(INSTALLED)
 	$(BIN)/pytest tests/unit
 
 bench: $(INSTALLED)
-	$(BIN)/python -m bench.stream
+	$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+load: $(INSTALLED)
+	$(BIN)/python -m tests.load --users $(or $(USERS),150) --seconds $(or $(SECONDS),30)
 
 clean:
 	rm -rf .venv .eye

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import resource
 import time
 from collections.abc import Callable
 
 WARM_UP = 0.05
 
+Figure = dict[str, float]
 
-async def timed(done: Callable[[], int], number: int) -> None:
-    """Wait until `done` says that all is done, and print the figures as a line of JSON.
+
+async def timed(done: Callable[[], int], number: int) -> Figure:
+    """Wait until `done` says that all is done, and return the figures.
 
     `rate` is in events per second, `cpu_us` in microseconds an event, both after the first five percent.
     """
@@ -23,8 +24,7 @@ async def timed(done: Callable[[], int], number: int) -> None:
         await asyncio.sleep(0.002)
     seconds, counted = time.perf_counter() - begin, done() - first
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figure = {"rate": counted / seconds, "cpu_us": (_cpu() - cpu) / counted * 1e6, "peak_rss_mib": peak}
-    print(json.dumps(figure), flush=True)
+    return {"rate": counted / seconds, "cpu_us": (_cpu() - cpu) / counted * 1e6, "peak_rss_mib": peak}
 
 
 def _cpu() -> float:

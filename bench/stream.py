@@ -1,98 +1,91 @@
-"""The stream stage alone, against a plain Faust agent: `python -m bench.stream`.
+"""The stream alone, against a plain Faust agent and against what is the least that has to be done.
 
-Method: one local Kafka; the same corpus in fresh topics; in turn, several times, a plain Faust agent
-(`async for event in stream: judge, await topic.send`) and the stream (validated, grouped by session,
-forwarded, exactly once), each in a process of its own and under a consumer group of its own. Counted are
-the records between the first five percent and the last, so that starting up is left out; CPU is the whole
-process's. The ratio is of the medians.
+The same corpus in fresh topics each time; in turn, several times: a plain Faust agent
+(`async for event in stream: judge, await topic.send`), aiokafka's consumer with the pydantic validator and
+nothing else, and the stream (validated, grouped by session, forwarded, exactly once), each in a process and
+under a group of its own. Then the stream with many sessions open, and a restart that restores them.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
-import uuid
-from pathlib import Path
+from collections.abc import Sequence
 
-from bench.raw import fill_raw
-from eye.local.kafka import LocalKafka
-from eye.topics import create_topics
+from bench.fill import fill_raw
+from bench.machine import Figure, Machine, measured
+from bench.report import Result
 from schemas.settings import Settings
 
-TARGET = 20.0
-
-Figure = dict[str, float]
-
-
-def main() -> int:
-    """Measure and print; exits 1 when the ratio is below the target."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--events", type=int, default=200_000, help="events for the stream")
-    parser.add_argument("--plain-events", type=int, default=8_000, help="events for the plain agent")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="eye-bench-") as directory:
-        kafka = LocalKafka(Path(directory) / "kafka", heap="1g")
-        kafka.start()
-        try:
-            plain, ours = asyncio.run(_measure(kafka.bootstrap_servers, Path(directory), arguments))
-        finally:
-            kafka.stop()
-    return _report(plain, ours)
+PLAIN_EVENTS = 8_000
+SESSIONS_FEW, SESSIONS_MANY = 6_000, 600_000
+"""A thousand and a hundred thousand sessions a partition."""
 
 
-async def _measure(servers: str, data: Path, arguments: argparse.Namespace) -> tuple[list[Figure], list[Figure]]:
-    """Run both in turn, each time on topics of its own: what was forwarded before would be dropped as sent twice."""
-    plain, ours = [], []
-    for run in range(1, arguments.repeat + 1):
-        settings = await _filled(servers, data, f"plain-{run}.", arguments.plain_events)
-        plain.append(_run("bench.plain_faust", settings, arguments.plain_events))
-        print(f"run {run}: plain Faust agent {_line(plain[-1])}", flush=True)
-        settings = await _filled(servers, data, f"stream-{run}.", arguments.events)
-        ours.append(_run("bench.our_stream", settings, arguments.events))
-        print(f"run {run}: the stream        {_line(ours[-1])}", flush=True)
-    return plain, ours
+def measure(machine: Machine, *, events: int, repeat: int) -> list[Result]:
+    """Measure all three in turn."""
+    plain, ceiling, ours = [], [], []
+    for _ in range(repeat):
+        plain.append(measured("bench.plain_faust", _filled(machine, PLAIN_EVENTS), PLAIN_EVENTS))
+        settings = _filled(machine, events)
+        ceiling.append(measured("bench.ceiling", settings, events))
+        ours.append(measured("bench.our_stream", settings, events))
+    return _results(plain, ceiling, ours)
 
 
-async def _filled(servers: str, data: Path, prefix: str, number: int) -> Settings:
-    settings = Settings(kafka_bootstrap_servers=servers, topic_prefix=prefix, data_dir=data / "eye")
-    await create_topics(settings)
-    await fill_raw(settings, number)
+def measure_sessions(machine: Machine, *, events: int) -> list[Result]:
+    """Measure the stream with few and with many sessions, each event in any of them alike, and the restoring."""
+    few = measured("bench.our_stream", _filled(machine, events, sessions=SESSIONS_FEW), events)
+    settings = _filled(machine, events, sessions=SESSIONS_MANY)
+    many = measured("bench.our_stream", settings, events)
+    asyncio.run(fill_raw(settings, 1_000, seed=2))
+    again = measured("bench.our_stream", settings, events + 1_000)
+    share = many["rate"] / few["rate"]
+    return [
+        Result(
+            "stream", f"{SESSIONS_MANY // 6:,} sessions a partition", f"{many['rate']:,.0f} events/s",
+            f"{SESSIONS_FEW // 6:,}: {few['rate']:,.0f} events/s", f">= 0.8: {share:.2f}", share >= 0.8,
+        ),
+        Result(
+            "stream", "peak RSS with these", f"{many['peak_rss_mib']:.0f} MiB", "", "< 400", many["peak_rss_mib"] < 400
+        ),
+        Result(
+            "stream", "from its start to its first chunk, sessions restored", f"{again['ready_s']:.1f} s", "",
+            "< 5 and the start", again["ready_s"] < 5 + few["ready_s"],
+        ),
+    ]  # fmt: skip
+
+
+def _filled(machine: Machine, number: int, *, sessions: int = 50_000) -> Settings:
+    settings = asyncio.run(machine.settings())
+    asyncio.run(fill_raw(settings, number, sessions=sessions))
     return settings
 
 
-def _run(module: str, settings: Settings, number: int) -> Figure:
-    """Run one measured process; it prints its figures as JSON in its last line."""
-    environment = {
-        "EYE_KAFKA_BOOTSTRAP_SERVERS": str(settings.kafka_bootstrap_servers),
-        "EYE_TOPIC_PREFIX": settings.topic_prefix,
-        "EYE_GROUP": f"{uuid.uuid4().hex[:6]}-",
-        "EYE_DATA_DIR": str(settings.data_dir),
-    }
-    command = [sys.executable, "-m", module, str(number)]
-    done = subprocess.run(
-        command, env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=True, timeout=300
-    )
-    figure: Figure = json.loads(done.stdout.strip().splitlines()[-1])
-    return figure
+def _results(plain: Sequence[Figure], ceiling: Sequence[Figure], ours: Sequence[Figure]) -> list[Result]:
+    def median(figures: Sequence[Figure], name: str) -> float:
+        return statistics.median(figure[name] for figure in figures)
 
-
-def _line(figure: Figure) -> str:
-    return f"{figure['rate']:>9,.0f} events/s   {figure['cpu_us']:>6.1f} µs CPU an event"
-
-
-def _report(plain: list[Figure], ours: list[Figure]) -> int:
-    ratio = statistics.median(f["rate"] for f in ours) / statistics.median(f["rate"] for f in plain)
-    met = "met" if ratio >= TARGET else "MISSED"
-    print(f"ratio of the medians: {ratio:.1f} times the plain Faust agent (target {TARGET:.0f}: {met})")
-    return 0 if ratio >= TARGET else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    rate, cpu = median(ours, "rate"), median(ours, "cpu_us")
+    plain_rate, limit = median(plain, "rate"), median(ceiling, "rate")
+    validator = median(ceiling, "validator_us")
+    return [
+        Result(
+            "stream", "validated, grouped, forwarded, exactly once", f"{rate:,.0f} events/s",
+            f"plain Faust agent {plain_rate:,.0f}/s", f">= 35: {rate / plain_rate:.1f}", rate / plain_rate >= 35,
+            {
+                "stream, events/s": [f["rate"] for f in ours],
+                "plain Faust agent/s": [f["rate"] for f in plain],
+                "consumer and validator/s": [f["rate"] for f in ceiling],
+            },
+        ),
+        Result(
+            "stream", "of what consumer and validator reach", f"{rate:,.0f} events/s", f"{limit:,.0f} events/s",
+            f">= 0.6: {rate / limit:.2f}", rate / limit >= 0.6,
+        ),
+        Result(
+            "stream", "CPU an event", f"{cpu:.1f} µs",
+            f"validator {validator:.1f} µs, plain Faust agent {median(plain, 'cpu_us'):.0f} µs",
+            f"<= 1.8 validators: {cpu / validator:.2f}", cpu / validator <= 1.8,
+        ),
+    ]  # fmt: skip

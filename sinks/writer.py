@@ -30,7 +30,7 @@ on conflict do nothing
 returning event_id, application
 """
 
-_COPY_EVENTS = """
+COPY_EVENTS = """
 copy eye.events (event_id, application, session_id, category, name, occurred_at, received_at, schema_version, data,
     source_partition, source_offset, client_event_id)
 from stdin (format binary)
@@ -45,7 +45,7 @@ class EventWriter(Writer[EventRow]):
         async with connection.cursor(binary=True) as cursor:
             claimed = await self._claim(cursor, rows)
             if claimed:
-                await _copy(cursor, _COPY_EVENTS, (row.copied for row in claimed))
+                await _copy(cursor, COPY_EVENTS, (row.copied for row in claimed))
         return len(claimed)
 
     async def _claim(self, cursor: AsyncCursor, rows: Sequence[EventRow]) -> Sequence[EventRow]:

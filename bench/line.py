@@ -1,0 +1,150 @@
+"""The whole line, from POST to row: sustained for minutes, how long an event takes, idle, and how fast it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import aiohttp
+import psycopg
+
+from bench.corpus import events
+from bench.gateway import load, serving
+from bench.machine import Figure, Machine, usage
+from bench.report import Result
+from eye.keys import add_key
+from eye.local.notes import free_port
+from eye.settled import wait_until_settled
+from eye.stack import environment
+from schemas.settings import Settings
+
+RATE = 8_000
+PROBE_RATE = 1_000
+PROBES = 200
+POLL_SECONDS = 0.003
+
+
+def measure(machine: Machine, *, seconds: float) -> list[Result]:
+    """Measure the line idle, under a light load for its latency, and under a heavy one for its endurance."""
+    settings = asyncio.run(machine.settings(gateway_port=free_port()))
+    key = add_key(settings.applications_file, "bench", ["write", "read"])
+    url = f"http://127.0.0.1:{settings.gateway_port}/events/"
+    with _line(settings) as (pids, first_row):
+        asyncio.run(wait_until_settled(settings))
+        idle = _cpu_share(pids, 5.0 if seconds < 60 else 30.0)
+        latencies = _latencies(settings, url, key)
+        before = [usage(pid).peak_rss_mib for pid in pids]
+        half = _sustained(settings, url, key, seconds / 2)
+        middle = [usage(pid).peak_rss_mib for pid in pids]
+        whole = _sustained(settings, url, key, seconds / 2)
+        after = [usage(pid).peak_rss_mib for pid in pids]
+    p50, p99 = (statistics.quantiles(latencies, n=100)[percent] * 1000 for percent in (49, 98))
+    grown = sum(after) / sum(middle)
+    steady = whole["behind_s"] < max(2.0, 2 * half["behind_s"])
+    return [
+        Result("line", "from the start to the first row", f"{first_row:.1f} s", "", "<= 15", first_row <= 15),
+        Result("line", "idle, CPU of gateway, stream and sinks", f"{idle:.1%}", "", "< 3 %", idle < 0.03),
+        Result(
+            "line", f"from POST to row, at {PROBE_RATE:,} events/s", f"p50 {p50:.0f} ms, p99 {p99:.0f} ms", "",
+            "p50 < 150, p99 < 500", p50 < 150 and p99 < 500,
+            {"POST to row, p50 ms": [p50], "POST to row, p99 ms": [p99]},
+        ),
+        Result(
+            "line", f"sustained, {seconds:.0f} s", f"{whole['events']:,.0f} events/s",
+            f"behind at the end {half['behind_s']:.1f} s, then {whole['behind_s']:.1f} s",
+            f">= {RATE:,}/s, lag not growing", whole["events"] >= 0.99 * RATE and steady and not whole["failures"],
+            {"whole line, events/s": [half["events"], whole["events"]]},
+        ),
+        Result(
+            "line", "peak RSS of the three", f"{sum(after):.0f} MiB",
+            f"before {sum(before):.0f}, after half {sum(middle):.0f}", "grows < 10 % in the second half", grown < 1.1,
+        ),
+    ]  # fmt: skip
+
+
+@contextmanager
+def _line(settings: Settings) -> Iterator[tuple[list[int], float]]:
+    """Run a gateway, a stream and a sink worker; yields their pids, and the seconds until the first row was there."""
+    begin = time.monotonic()
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "eye", stage], env=os.environ | environment(settings), stderr=subprocess.DEVNULL
+        )
+        for stage in ("stream", "sinks")
+    ]
+    try:
+        with serving([sys.executable, "-m", "eye", "gateway"], settings, settings.gateway_port) as pids:
+            key = add_key(settings.applications_file, "first", ["write"])
+            load(f"http://127.0.0.1:{settings.gateway_port}/events/", key, "--seconds", 0.1, "--rate", 100)
+            while not _stored(settings):
+                time.sleep(POLL_SECONDS)
+            yield [*pids, *(worker.pid for worker in workers)], time.monotonic() - begin
+    finally:
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+        for worker in workers:
+            worker.wait(20)
+
+
+def _stored(settings: Settings) -> bool:
+    with psycopg.connect(settings.dsn) as connection:
+        return connection.execute("select 1 from eye.events limit 1").fetchone() is not None
+
+
+def _cpu_share(pids: list[int], seconds: float) -> float:
+    before = sum(usage(pid).cpu for pid in pids)
+    time.sleep(seconds)
+    return (sum(usage(pid).cpu for pid in pids) - before) / seconds
+
+
+def _sustained(settings: Settings, url: str, key: str, seconds: float) -> Figure:
+    """Send at a rate; then see how long the line takes to be done with what was sent."""
+    figure = load(url, key, "--seconds", seconds, "--rate", RATE, "--batch", 20)
+    begin = time.monotonic()
+    asyncio.run(wait_until_settled(settings, 600))
+    return figure | {"behind_s": time.monotonic() - begin}
+
+
+def _latencies(settings: Settings, url: str, key: str) -> list[float]:
+    """Send single events among a load, and wait for the row of each; in seconds."""
+    background = Thread(target=load, args=(url, key, "--seconds", PROBES * 0.05 + 5, "--rate", PROBE_RATE))
+    background.start()
+    time.sleep(2)
+    try:
+        return asyncio.run(_probe(settings, url, key))
+    finally:
+        background.join()
+
+
+async def _probe(settings: Settings, url: str, key: str) -> list[float]:
+    latencies = []
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        await psycopg.AsyncConnection.connect(settings.dsn, autocommit=True) as connection,
+    ):
+        for event in events(PROBES, seed=3):
+            if not isinstance(event["data"]["path"], str):  # type: ignore[index]
+                continue  # one of the invalid ones: no row will come
+            event["event_id"] = str(uuid.uuid4())
+            begin = time.perf_counter()
+            async with session.post(url, json=event) as response:
+                response.raise_for_status()
+            while True:
+                found = await connection.execute(
+                    "select 1 from eye.event_keys where event_id = %s", (event["event_id"],)
+                )
+                if await found.fetchone():
+                    break
+                await asyncio.sleep(POLL_SECONDS)
+            latencies.append(time.perf_counter() - begin)
+    return latencies

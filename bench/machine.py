@@ -1,0 +1,97 @@
+"""What everything is measured on: a Kafka and a Postgres of its own, and processes whose use of the CPU is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from eye.local.kafka import LocalKafka
+from eye.local.postgres import LocalPostgres
+from eye.stack import environment
+from eye.topics import create_topics
+from schemas.settings import Settings
+from sinks.migrate import migrate
+
+Figure = dict[str, float]
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Usage(NamedTuple):
+    """What a process has used so far: CPU in seconds, and the most memory in MiB."""
+
+    cpu: float
+    peak_rss_mib: float
+
+
+def usage(pid: int) -> Usage:
+    """Read what a running process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    return Usage((int(fields[11]) + int(fields[12])) / _TICKS, peak / 1024)
+
+
+class Machine:
+    """A Kafka and a Postgres in a temporary directory."""
+
+    def __init__(self, directory: Path, kafka: LocalKafka, postgres: LocalPostgres) -> None:
+        self._directory = directory
+        self._kafka = kafka
+        self._postgres = postgres
+
+    async def settings(self, **changes: object) -> Settings:
+        """Return settings with topics and a database of their own: what was sent before is not there."""
+        name = f"b{uuid.uuid4().hex[:8]}"
+        with psycopg.connect(self._postgres.dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        settings = Settings.model_validate(
+            {
+                "kafka_bootstrap_servers": self._kafka.bootstrap_servers,
+                "postgres_dsn": make_conninfo(self._postgres.dsn, dbname=name),
+                "topic_prefix": f"{name}.",
+                "group": f"{name}-",
+                "data_dir": self._directory / name,
+                **changes,
+            }
+        )
+        settings.data_dir.mkdir(parents=True)
+        await create_topics(settings)
+        await migrate(settings.dsn)
+        return settings
+
+
+@contextmanager
+def machine() -> Iterator[Machine]:
+    """Start Kafka and Postgres, and stop them at the end."""
+    with tempfile.TemporaryDirectory(prefix="eye-bench-") as path:
+        directory = Path(path)
+        kafka, postgres = LocalKafka(directory / "kafka", heap="1g"), LocalPostgres(directory / "postgres")
+        try:
+            kafka.start()
+            postgres.start()
+            yield Machine(directory, kafka, postgres)
+        finally:
+            postgres.stop()
+            kafka.stop()
+
+
+def measured(module: str, settings: Settings, *arguments: object, seconds: float = 600) -> Figure:
+    """Run a module that measures itself; it prints its figures as JSON in its last line."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    variables = os.environ | environment(settings)
+    done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True, timeout=seconds)
+    figure: Figure = json.loads(done.stdout.strip().splitlines()[-1])
+    return figure

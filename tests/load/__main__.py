@@ -1,0 +1,39 @@
+"""Locust, headless, against the stack that runs here or any other: `python -m tests.load --help`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from eye.stack import read_note
+from schemas.settings import Settings
+
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+
+
+def main() -> int:
+    """Run the load and print locust's table; exits 1 when a request failed."""
+    parser = argparse.ArgumentParser(description="Load a running stack with applications and readers.")
+    parser.add_argument("--users", type=int, default=150)
+    parser.add_argument("--spawn-rate", type=float, default=50, help="users that begin in a second")
+    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--url", default=os.environ.get("EYE_URL"), help="of the gateway; default: of `eye up` here")
+    given = parser.parse_args()
+    note = read_note(Settings().data_dir) or {}
+    url, key = given.url or note.get("url"), os.environ.get("EYE_KEY") or note.get("key")
+    if not url or not key:
+        print("No stack runs here. Start one with `make up`, or name another with --url and EYE_KEY.", file=sys.stderr)
+        return 1
+    command = [
+        sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--host", url,
+        "--users", str(given.users), "--spawn-rate", str(given.spawn_rate), "--run-time", f"{given.seconds}s",
+        "--only-summary", "--exit-code-on-error", "1",
+    ]  # fmt: skip
+    return subprocess.run(command, env=os.environ | {"EYE_KEY": key}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
