@@ -15,7 +15,7 @@ from aiohttp import web
 from gateway.body import read_events
 from gateway.intake import Intake, Item
 from gateway.metrics import Metrics
-from gateway.problems import NoAcceptableEvent, TooLarge, Unavailable
+from gateway.problems import NoAcceptableEvent, RateLimited, TooLarge, Unavailable
 from gateway.publisher import OutgoingRecord
 from gateway.results import Answer, Result, Status
 from gateway.state import GATEWAY, GRANT
@@ -37,7 +37,7 @@ async def post_events(request: web.Request) -> web.Response:
     Raises a Problem, with the same results, when none of them could be accepted.
     """
     gateway = request.app[GATEWAY]
-    intake = await read_events(request, gateway.reader, gateway.settings.max_request_bytes)
+    intake = await _intake(request)
     records = _records(request, intake.items)
     strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
     if strict:
@@ -54,10 +54,23 @@ async def post_events(request: web.Request) -> web.Response:
 async def validate_events(request: web.Request) -> web.Response:
     """Hold the events of a request against the stream's rules; nothing is stored."""
     gateway = request.app[GATEWAY]
-    intake = await read_events(request, gateway.reader, gateway.settings.max_request_bytes)
+    intake = await _intake(request)
     records = _records(request, intake.items)
     _judge_all(intake.items, records, gateway.rules, topic_names(gateway.settings).raw)
     return web.Response(body=_encode(_answer(intake.items)), content_type="application/json")
+
+
+async def _intake(request: web.Request) -> Intake:
+    """Read the events of a request as far as the rate limits allow."""
+    gateway, grant = request.app[GATEWAY], request[GRANT]
+    try:
+        gateway.rates.check(grant.limits)  # before the body is read, for it would be in vain
+        intake = await read_events(request)
+        gateway.rates.take(grant.limits, len(intake.items))
+    except RateLimited:
+        gateway.metrics.rate_limited.labels(grant.application).inc()
+        raise
+    return intake
 
 
 async def _publish(request: web.Request, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.clients import Clients
 from gateway.database import Database
 from gateway.intake import Reader
 from gateway.keys import Grant, KeyRing
 from gateway.metrics import Metrics
 from gateway.publisher import Publisher
+from gateway.rates import Rates
 from gateway.traffic import Traffic
 from schemas.rules import Rules
 from schemas.settings import Settings
@@ -28,6 +30,8 @@ class Gateway:
     database: Database
     metrics: Metrics
     traffic: Traffic
+    clients: Clients
+    rates: Rates
 
 
 GATEWAY = web.AppKey("gateway", Gateway)
