@@ -18,6 +18,9 @@ from gateway.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+SERVER = "the-eye"
+"""What answers say in the header Server; versions are nobody's business."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -180,7 +183,7 @@ def problem_response(problem: Problem) -> web.Response:
     response = web.Response(
         status=problem.status,
         body=problem_body(problem),
-        headers={"Content-Type": "application/problem+json", **problem.headers},
+        headers={"Content-Type": "application/problem+json", "Server": SERVER, **problem.headers},
     )
     if isinstance(problem, RequestTimeout):
         response.force_close()

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Middleware
 
 from gateway.clients import Clients
 from gateway.metrics import Metrics
-from gateway.problems import Handler
+from gateway.problems import SERVER, Handler
 
 
 class Traffic:
@@ -47,6 +47,7 @@ class Traffic:
                 self._under_way -= 1
                 if self.stopping and not self._under_way:
                     self._none_under_way.set()
+            response.headers["Server"] = SERVER
             if self.stopping:
                 response.force_close()
             self._count(request, response.status, time.perf_counter() - started)
