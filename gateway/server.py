@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 DRAIN_SECONDS = 3.0
 """How long requests under way may take when stopping; they need at most 2 s, once their body is there."""
 
-CONNECT_SECONDS = 2.0
+CONNECT_SECONDS = 5.0
 """How long the port stays closed for Kafka's sake when starting."""
 
 BACKLOG = 1024
