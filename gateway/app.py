@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import msgspec
@@ -36,6 +39,9 @@ from gateway.room import Room
 from gateway.state import GATEWAY, Gateway
 from gateway.traffic import Traffic
 from schemas.settings import Settings, SettingsError
+
+THREADS = 2
+"""Threads for what may take seconds: large bodies of a kind that only the careful look reads."""
 
 
 class Route(NamedTuple):
@@ -71,13 +77,14 @@ def build_app(settings: Settings) -> web.Application:
         traffic=traffic,
         clients=clients,
         rates=Rates(),
+        threads=ThreadPoolExecutor(THREADS, "large bodies"),
     )
     for route in _routes(settings):
         handler = route.handler if route.access is Access.OPEN else guarded(room.seated(route.handler), route.access)
         app.router.add_route(route.method, route.path, handler)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, handler)
-    app.cleanup_ctx.extend([_publishing, _reading])
+    app.cleanup_ctx.extend([_publishing, _reading, _beating(room)])
     return app
 
 
@@ -116,6 +123,18 @@ async def _reading(app: web.Application) -> AsyncIterator[None]:
     await database.open()
     yield
     await database.close()
+
+
+def _beating(room: Room) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def beating(app: web.Application) -> AsyncIterator[None]:
+        beat = asyncio.create_task(room.beat())
+        yield
+        beat.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beat
+        app[GATEWAY].threads.shutdown(wait=False, cancel_futures=True)
+
+    return beating
 
 
 def _document(body: bytes) -> Handler:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -10,13 +12,19 @@ from gateway.compression import decompress
 from gateway.intake import Intake
 from gateway.problems import RequestTimeout, TooLarge, Unsupported
 from gateway.room import EVENT_BYTES, SEAT, Seat
-from gateway.state import GATEWAY
+from gateway.state import GATEWAY, Gateway
 
 JSON_TYPES = ("application/json", "text/plain", "application/octet-stream", "")
 """Content types of one JSON document; text/plain is what a browser's sendBeacon says, the last two say nothing."""
 
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson")
 """Content types of one event a line."""
+
+
+LARGE_BYTES = 128 * 1024
+"""The largest work that others wait for; the worst bodies take a second a megabyte."""
+
+T = TypeVar("T")
 
 
 async def read_events(request: web.Request) -> Intake:
@@ -33,10 +41,17 @@ async def read_events(request: web.Request) -> Intake:
         raise RequestTimeout("The body of a request has to come faster.") from None
     body = decompress(sent, request.headers.get("Content-Encoding", ""), max_bytes)
     seat.take(len(body) - len(sent))
-    reader = gateway.reader
-    intake = reader.read_lines(body) if content_type in NDJSON_TYPES else reader.read(body)
+    read = gateway.reader.read_lines if content_type in NDJSON_TYPES else gateway.reader.read
+    intake = await aside(gateway, len(body), lambda: read(body))
     seat.take(len(intake.items) * EVENT_BYTES)
     return intake
+
+
+async def aside(gateway: Gateway, size: int, work: Callable[[], T]) -> T:
+    """Do what is pure work on so many bytes: at once, or beside the other requests where it may take long."""
+    if size <= LARGE_BYTES:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(gateway.threads, work)
 
 
 async def _read(request: web.Request, seat: Seat, max_bytes: int) -> bytes:

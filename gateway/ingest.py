@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from gateway.body import read_events
+from gateway.body import aside, read_events
 from gateway.intake import Intake, Item
 from gateway.metrics import Metrics
 from gateway.problems import NoAcceptableEvent, RateLimited, TooLarge, Unavailable
 from gateway.publisher import OutgoingRecord
 from gateway.results import Answer, Result, Status
-from gateway.state import GATEWAY, GRANT
+from gateway.state import GATEWAY, GRANT, Gateway
 from schemas.ids import uuid7
 from schemas.judge import judge
 from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Headers
@@ -41,7 +41,7 @@ async def post_events(request: web.Request) -> web.Response:
     records = _records(request, intake.items)
     strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
     if strict:
-        _judge_all(intake.items, records, gateway.rules, topic_names(gateway.settings).raw)
+        await _judge_all(gateway, intake.items, records)
     await _publish(request, intake.items, records)
     _count(gateway.metrics, request[GRANT].application, intake.items)
     answer = _answer(intake.items)
@@ -56,7 +56,7 @@ async def validate_events(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     intake = await _intake(request)
     records = _records(request, intake.items)
-    _judge_all(intake.items, records, gateway.rules, topic_names(gateway.settings).raw)
+    await _judge_all(gateway, intake.items, records)
     return web.Response(body=_encode(_answer(intake.items)), content_type="application/json")
 
 
@@ -115,8 +115,13 @@ class _Judged(NamedTuple):
     headers: Headers
 
 
-def _judge_all(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rules, topic: str) -> None:
+async def _judge_all(gateway: Gateway, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
     """Hold events against the stream's rules; those that break one become invalid, with every violation."""
+    topic, size = topic_names(gateway.settings).raw, sum(len(record.value) for record in records)
+    await aside(gateway, size, lambda: _judge(items, records, gateway.rules, topic))
+
+
+def _judge(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rules, topic: str) -> None:
     for item, record in zip(items, records, strict=True):
         raw = _Judged(topic, 0, 0, record.timestamp, record.key, record.value, record.headers)
         verdict = judge(raw, rules)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +14,14 @@ from gateway.problems import Handler, Overloaded
 
 EVENT_BYTES = 2 * 1024
 """What an event takes apart from its own bytes while it waits for its acknowledgement, roughly."""
+
+
+BEAT_SECONDS = 0.1
+LATE_SECONDS = 0.5
+"""When the event loop lags by this much, those who have a seat would not be answered in time if more came."""
+
+BUSY_REQUESTS = 50
+"""With fewer requests than this, and a quarter of the bytes, a lag is not of our making."""
 
 
 class Seat:
@@ -43,13 +53,14 @@ class Room:
         self.max_bytes = max_bytes
         self.requests = 0
         self.bytes = 0
+        self._beat_due = float("inf")
         metrics.requests_under_way.set_function(lambda: self.requests)
         metrics.bytes_under_way.set_function(lambda: self.bytes)
 
     @contextmanager
     def seat(self) -> Iterator[Seat]:
-        """Lend a seat. Raises Overloaded where there is none."""
-        if self.requests >= self.max_requests:
+        """Lend a seat. Raises Overloaded where there is none, or where the event loop lags under its load."""
+        if self.requests >= self.max_requests or (self._is_busy() and time.monotonic() > self._beat_due + LATE_SECONDS):
             raise Overloaded("Too many requests are under way: send it again.")
         seat = Seat(self)
         self.requests += 1
@@ -58,6 +69,12 @@ class Room:
         finally:
             self.requests -= 1
             self.bytes -= seat.held
+
+    async def beat(self) -> None:
+        """Feel how far the event loop lags, until cancelled."""
+        while True:
+            self._beat_due = time.monotonic() + BEAT_SECONDS
+            await asyncio.sleep(BEAT_SECONDS)
 
     def seated(self, handler: Handler) -> Handler:
         """Return the handler with a seat for each request, as `request[SEAT]`."""
@@ -68,6 +85,9 @@ class Room:
                 return await handler(request)
 
         return take_seat
+
+    def _is_busy(self) -> bool:
+        return self.requests >= BUSY_REQUESTS or self.bytes > self.max_bytes / 4
 
 
 SEAT = web.RequestKey("seat", Seat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -32,6 +33,7 @@ class Gateway:
     traffic: Traffic
     clients: Clients
     rates: Rates
+    threads: ThreadPoolExecutor
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

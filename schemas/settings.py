@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     )
     max_requests_under_way: Count = Field(2_000, description="Most requests a gateway answers at once; beyond it 503.")
     max_bytes_under_way: Count = Field(
-        64 * 1024 * 1024,
+        32 * 1024 * 1024,
         description="Most bytes of events a gateway holds at once, 2 KiB more counted for each event; beyond it 503.",
     )
     idle_seconds: Seconds = Field(75.0, description="How long a connection may wait for its next request.")

@@ -73,12 +73,12 @@ async def said(reader: asyncio.StreamReader, seconds: float = 10.0) -> bytes:
             return b""
 
 
-async def exchange(process: EyeProcess, sent: bytes) -> bytes:
+async def exchange(process: EyeProcess, sent: bytes, seconds: float = 10.0) -> bytes:
     """Send bytes on a connection of their own; return all that comes until it is closed."""
     reader, writer = await connect(process)
     writer.write(sent)
     try:
-        return await said(reader)
+        return await said(reader, seconds)
     finally:
         writer.close()
 
@@ -475,3 +475,17 @@ async def test_an_application_beyond_its_rate_is_told_when_to_come_again(deploym
     assert b"Retry-After: 1" in second
     assert b'eye_gateway_rate_limited_total{application="shop"} 2.0' in counted
     assert statuses(free) == [202]
+
+
+async def test_a_body_that_takes_long_to_read_holds_up_nobody_else(deployment: Settings) -> None:
+    deep = b'{"session_id": "s", "a": ' + b"[" * 400_000 + b"]" * 400_000 + b"}"
+
+    with a_gateway_process(deployment, 5) as process:
+        slow = asyncio.create_task(exchange(process, a_post(deep, "Connection: close"), 60))
+        served = 0
+        while not slow.done():
+            await is_served(process)
+            served += 1
+
+    assert statuses(slow.result()) == [413]
+    assert served > 3
