@@ -27,8 +27,6 @@ class Access(Enum):
 def guarded(handler: Handler, access: Access) -> Handler:
     """Return the handler behind its guard; behind it, `request[GRANT]` is there."""
     wanted = access.value
-    if wanted is None:
-        return handler
 
     async def guard(request: web.Request) -> web.StreamResponse:
         grant = _grant(request)

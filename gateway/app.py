@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import msgspec
@@ -11,6 +14,7 @@ from aiohttp import web
 from gateway import docs
 from gateway.access import Access, guarded
 from gateway.catalogue import get_schema, get_schemas
+from gateway.clients import Clients
 from gateway.connection import BATCH_BYTES
 from gateway.database import Database
 from gateway.health import get_healthz, get_metrics, get_readyz
@@ -21,6 +25,7 @@ from gateway.metrics import Metrics
 from gateway.openapi import openapi
 from gateway.problems import Handler, answer_problems
 from gateway.publisher import RECORD_OVERHEAD, Publisher
+from gateway.rates import Rates
 from gateway.reads import (
     get_error_summary,
     get_errors,
@@ -30,9 +35,13 @@ from gateway.reads import (
     get_session_events,
     get_sessions,
 )
+from gateway.room import Room
 from gateway.state import GATEWAY, Gateway
 from gateway.traffic import Traffic
 from schemas.settings import Settings, SettingsError
+
+THREADS = 2
+"""Threads for what may take seconds: large bodies of a kind that only the careful look reads."""
 
 
 class Route(NamedTuple):
@@ -47,16 +56,16 @@ class Route(NamedTuple):
 def build_app(settings: Settings) -> web.Application:
     """Return the gateway as an application; it connects when it is started, and waits for none.
 
-    It is to be served by `gateway.server`, which leaves the decompression of bodies to it. Raises
-    SettingsError or CatalogueError for settings that can't be used.
+    It is to be served by `gateway.server`, on connections of its `Clients`. Raises SettingsError or
+    CatalogueError for settings that can't be used.
     """
     if settings.max_event_bytes + RECORD_OVERHEAD > BATCH_BYTES:
         raise SettingsError(f"EYE_MAX_EVENT_BYTES is at most {BATCH_BYTES - RECORD_OVERHEAD}: Kafka takes no more.")
     metrics = Metrics()
-    traffic = Traffic(metrics)
-    app = web.Application(
-        middlewares=[traffic.middleware(), answer_problems(metrics)], client_max_size=settings.max_request_bytes
-    )
+    clients = Clients(settings, metrics)
+    traffic = Traffic(metrics, clients)
+    room = Room(settings.max_requests_under_way, settings.max_bytes_under_way, metrics)
+    app = web.Application(middlewares=[traffic.middleware(), answer_problems(metrics)])
     app[GATEWAY] = Gateway(
         settings=settings,
         rules=settings.rules(),
@@ -66,12 +75,16 @@ def build_app(settings: Settings) -> web.Application:
         database=Database(settings),
         metrics=metrics,
         traffic=traffic,
+        clients=clients,
+        rates=Rates(),
+        threads=ThreadPoolExecutor(THREADS, "large bodies"),
     )
     for route in _routes(settings):
-        app.router.add_route(route.method, route.path, guarded(route.handler, route.access))
+        handler = route.handler if route.access is Access.OPEN else guarded(room.seated(route.handler), route.access)
+        app.router.add_route(route.method, route.path, handler)
         if route.method == "GET":
-            app.router.add_route("HEAD", route.path, guarded(route.handler, route.access))
-    app.cleanup_ctx.extend([_publishing, _reading])
+            app.router.add_route("HEAD", route.path, handler)
+    app.cleanup_ctx.extend([_publishing, _reading, _beating(room)])
     return app
 
 
@@ -110,6 +123,18 @@ async def _reading(app: web.Application) -> AsyncIterator[None]:
     await database.open()
     yield
     await database.close()
+
+
+def _beating(room: Room) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def beating(app: web.Application) -> AsyncIterator[None]:
+        beat = asyncio.create_task(room.beat())
+        yield
+        beat.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beat
+        app[GATEWAY].threads.shutdown(wait=False, cancel_futures=True)
+
+    return beating
 
 
 def _document(body: bytes) -> Handler:

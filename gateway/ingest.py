@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from gateway.body import read_events
+from gateway.body import aside, read_events
 from gateway.intake import Intake, Item
 from gateway.metrics import Metrics
-from gateway.problems import NoAcceptableEvent, TooLarge, Unavailable
+from gateway.problems import NoAcceptableEvent, RateLimited, TooLarge, Unavailable
 from gateway.publisher import OutgoingRecord
 from gateway.results import Answer, Result, Status
-from gateway.state import GATEWAY, GRANT
+from gateway.state import GATEWAY, GRANT, Gateway
 from schemas.ids import uuid7
 from schemas.judge import judge
 from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Headers
@@ -37,11 +37,11 @@ async def post_events(request: web.Request) -> web.Response:
     Raises a Problem, with the same results, when none of them could be accepted.
     """
     gateway = request.app[GATEWAY]
-    intake = await read_events(request, gateway.reader, gateway.settings.max_request_bytes)
+    intake = await _intake(request)
     records = _records(request, intake.items)
     strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
     if strict:
-        _judge_all(intake.items, records, gateway.rules, topic_names(gateway.settings).raw)
+        await _judge_all(gateway, intake.items, records)
     await _publish(request, intake.items, records)
     _count(gateway.metrics, request[GRANT].application, intake.items)
     answer = _answer(intake.items)
@@ -54,10 +54,23 @@ async def post_events(request: web.Request) -> web.Response:
 async def validate_events(request: web.Request) -> web.Response:
     """Hold the events of a request against the stream's rules; nothing is stored."""
     gateway = request.app[GATEWAY]
-    intake = await read_events(request, gateway.reader, gateway.settings.max_request_bytes)
+    intake = await _intake(request)
     records = _records(request, intake.items)
-    _judge_all(intake.items, records, gateway.rules, topic_names(gateway.settings).raw)
+    await _judge_all(gateway, intake.items, records)
     return web.Response(body=_encode(_answer(intake.items)), content_type="application/json")
+
+
+async def _intake(request: web.Request) -> Intake:
+    """Read the events of a request as far as the rate limits allow."""
+    gateway, grant = request.app[GATEWAY], request[GRANT]
+    try:
+        gateway.rates.check(grant.limits)  # before the body is read, for it would be in vain
+        intake = await read_events(request)
+        gateway.rates.take(grant.limits, len(intake.items))
+    except RateLimited:
+        gateway.metrics.rate_limited.labels(grant.application).inc()
+        raise
+    return intake
 
 
 async def _publish(request: web.Request, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
@@ -102,8 +115,13 @@ class _Judged(NamedTuple):
     headers: Headers
 
 
-def _judge_all(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rules, topic: str) -> None:
+async def _judge_all(gateway: Gateway, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
     """Hold events against the stream's rules; those that break one become invalid, with every violation."""
+    topic, size = topic_names(gateway.settings).raw, sum(len(record.value) for record in records)
+    await aside(gateway, size, lambda: _judge(items, records, gateway.rules, topic))
+
+
+def _judge(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rules, topic: str) -> None:
     for item, record in zip(items, records, strict=True):
         raw = _Judged(topic, 0, 0, record.timestamp, record.key, record.value, record.headers)
         verdict = judge(raw, rules)

@@ -30,11 +30,20 @@ class Scope(StrEnum):
     READ = "read"
 
 
+class Limit(msgspec.Struct, frozen=True):
+    """A rate limit: `rate` events a second, `burst` of them at once. `name`: whose it is, for people."""
+
+    name: str
+    rate: float
+    burst: float
+
+
 class Grant(msgspec.Struct, frozen=True):
-    """What a key opens."""
+    """What a key opens, and the limits it does so under."""
 
     application: str
     scopes: frozenset[Scope]
+    limits: tuple[Limit, ...] = ()
 
 
 class _Known(NamedTuple):
@@ -42,14 +51,22 @@ class _Known(NamedTuple):
     grant: Grant
 
 
+_Rate = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+_Burst = Annotated[float, msgspec.Meta(ge=1, le=1e9)]
+
+
 class _Key(msgspec.Struct, forbid_unknown_fields=True):
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
     scopes: frozenset[Scope]
+    rate: _Rate | None = None
+    burst: _Burst | None = None
 
 
 class _Application(msgspec.Struct, forbid_unknown_fields=True):
     id: Text
     keys: list[_Key] = []
+    rate: _Rate | None = None
+    burst: _Burst | None = None
 
 
 class _File(msgspec.Struct):
@@ -116,12 +133,23 @@ class KeyRing:
 def _known_keys(file: _File) -> dict[str, _Known]:
     known: dict[str, _Known] = {}
     for application in file.applications:
+        shared = _limits(f"application {application.id}", application)
         for key in application.keys:
             digest = key.sha256.lower()
             if digest in known:
                 raise ValueError(f"the key with sha256 {digest[:8]}... is there twice")
-            known[digest] = _Known(digest, Grant(application.id, key.scopes))
+            limits = (*shared, *_limits(f"key {digest[:12]}", key))
+            known[digest] = _Known(digest, Grant(application.id, key.scopes, limits))
     return known
+
+
+def _limits(name: str, entry: _Application | _Key) -> tuple[Limit, ...]:
+    """Return the limit of an entry, if it has one; without a burst, that of one second."""
+    if entry.rate is not None:
+        return (Limit(name, entry.rate, max(1.0, entry.rate) if entry.burst is None else entry.burst),)
+    if entry.burst is not None:
+        raise ValueError(f"{name} has a burst but no rate")
+    return ()
 
 
 def _sha256(key: str) -> str:

@@ -35,6 +35,33 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.requests_under_way = Gauge(
+            "eye_gateway_requests_under_way",
+            "Requests with a key that are being answered.",
+            registry=self.registry,
+        )
+        self.bytes_under_way = Gauge(
+            "eye_gateway_bytes_under_way",
+            "Bytes that their events hold, 2 KiB for each event included.",
+            registry=self.registry,
+        )
+        self.rate_limited = Counter(
+            "eye_gateway_rate_limited_total",
+            "Requests refused because of a rate limit, by application.",
+            ["application"],
+            registry=self.registry,
+        )
+        self.connections = Gauge(
+            "eye_gateway_connections",
+            "Open connections of clients.",
+            registry=self.registry,
+        )
+        self.connections_closed = Counter(
+            "eye_gateway_connections_closed_total",
+            "Connections closed for what their client did, or to make room for another, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.events = Counter(
             "eye_gateway_events_total",
             "Events received, by the verdict they were answered with.",

@@ -60,10 +60,8 @@ def _writing(settings: Settings) -> Json:
     encoding = _header("Content-Encoding", "How the body is compressed.", enum=["gzip", "deflate", "zstd"])
     prefer = _header("Prefer", "handling=strict: apply the stream's rules here already.")
     trace = _header("traceparent", "W3C trace context; goes on with the events.")
-    refused = [400, 401, 403, 413, 415]
-    post = _call(
-        "Send events; /events/ is the same", "Answer", [*refused, 422, 503], [encoding, prefer, trace], status=202
-    )
+    refused = [400, 401, 403, 408, 413, 415, 429, 503]
+    post = _call("Send events; /events/ is the same", "Answer", [*refused, 422], [encoding, prefer, trace], status=202)
     check = _call("Hold events against all rules; nothing is stored", "Answer", refused, [encoding])
     return {
         "/events": {"post": post | {"requestBody": body}, "get": _events_call()},
@@ -99,11 +97,11 @@ def _reading() -> Json:
 def _catalogue() -> Json:
     type_of = [_path("category", "As in GET /schemas, percent-encoded."), _path("name", "Likewise.")]
     version = _query("version", "An older version than the latest.", type="integer")
-    refused = [400, 401, 404]
+    refused = [400, 401, 404, 503]
     one = _call("JSON Schema (2020-12) of an event type's data", {"type": "object"}, refused, [*type_of, version])
     one["responses"]["200"]["content"] = {"application/schema+json": {"schema": {"type": "object"}}}
     return {
-        "/schemas": {"get": _call("The catalogue of event types", "Catalogue", [400, 401], [])},
+        "/schemas": {"get": _call("The catalogue of event types", "Catalogue", [400, 401, 503], [])},
         "/schemas/{category}/{name}": {"get": one},
     }
 
@@ -126,9 +124,11 @@ _PROBLEMS = {
     401: "No key, or an unknown one",
     403: "The key lacks the scope",
     404: "Nothing by that name (yet)",
+    408: "The body came too slowly; the connection is closed",
     413: "Too large, or too many events",
     415: "A content type or encoding that is not understood",
     422: "No event of the request was acceptable; `results` says why",
+    429: "More events than the application, or the key, may send: again after `Retry-After` seconds",
     503: "Not now: send it again after `Retry-After` seconds",
 }
 
@@ -149,7 +149,7 @@ def _call(
 
 def _refusal(status: int) -> Json:
     answer = _answer(_PROBLEMS[status], _ref("Problem"), "application/problem+json")
-    if status == 503:
+    if status in (429, 503):
         answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "In seconds."}}
     return answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
@@ -16,6 +17,9 @@ from aiohttp.typedefs import Middleware
 from gateway.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+SERVER = "the-eye"
+"""What answers say in the header Server; versions are nobody's business."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,6 +40,10 @@ class ProblemCode(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     NO_ACCEPTABLE_EVENT = "no_acceptable_event"
+    REQUEST_TIMEOUT = "request_timeout"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
     KAFKA_UNAVAILABLE = "kafka_unavailable"
     POSTGRES_UNAVAILABLE = "postgres_unavailable"
     READ_TIMEOUT = "read_timeout"
@@ -106,6 +114,28 @@ class NoAcceptableEvent(Problem):
     status, code = HTTPStatus.UNPROCESSABLE_ENTITY, ProblemCode.NO_ACCEPTABLE_EVENT
 
 
+class RequestTimeout(Problem):
+    """A request that came too slowly; its connection is closed."""
+
+    status, code = HTTPStatus.REQUEST_TIMEOUT, ProblemCode.REQUEST_TIMEOUT
+
+
+class HeadersTooLarge(Problem):
+    """A head with a line that is too long, or with too many of them."""
+
+    status, code = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, ProblemCode.HEADERS_TOO_LARGE
+
+
+class RateLimited(Problem):
+    """More events than `owner` may send; so many may come after `seconds`."""
+
+    status, code = HTTPStatus.TOO_MANY_REQUESTS, ProblemCode.RATE_LIMITED
+
+    def __init__(self, owner: str, rate: float, seconds: float) -> None:
+        detail = f"The {owner} may send {rate:g} events a second."
+        super().__init__(detail, headers={"Retry-After": str(math.ceil(seconds))})
+
+
 class Unavailable(Problem):
     """A neighbour that is away: the same request may succeed after `Retry-After`."""
 
@@ -115,6 +145,12 @@ class Unavailable(Problem):
         self, detail: str, *, code: ProblemCode | None = None, members: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(detail, code=code, members=members, headers={"Retry-After": "1"})
+
+
+class Overloaded(Unavailable):
+    """More requests, or bytes of them, than the gateway holds at once."""
+
+    code = ProblemCode.OVERLOADED
 
 
 class InternalError(Problem):
@@ -144,6 +180,18 @@ def answer_problems(metrics: Metrics) -> Middleware:
 
 def problem_response(problem: Problem) -> web.Response:
     """Return the answer that tells of a problem."""
+    response = web.Response(
+        status=problem.status,
+        body=problem_body(problem),
+        headers={"Content-Type": "application/problem+json", "Server": SERVER, **problem.headers},
+    )
+    if isinstance(problem, RequestTimeout):
+        response.force_close()
+    return response
+
+
+def problem_body(problem: Problem) -> bytes:
+    """Return a problem as JSON (RFC 9457)."""
     status = HTTPStatus(problem.status)
     body = {
         "type": "about:blank",
@@ -153,11 +201,7 @@ def problem_response(problem: Problem) -> web.Response:
         "code": problem.code,
         **problem.members,
     }
-    return web.Response(
-        status=status.value,
-        body=msgspec.json.encode(body),
-        headers={"Content-Type": "application/problem+json", **problem.headers},
-    )
+    return msgspec.json.encode(body)
 
 
 _HTTP_PROBLEMS = {
@@ -174,7 +218,7 @@ def _problem_of(error: Exception) -> Problem:
         case web.HTTPException():
             return _of_http_exception(error)
         case web.RequestPayloadError() | HttpProcessingError():
-            return BadRequest(f"The body can't be read: {error}")
+            return BadRequest("The body is not what Content-Length or its chunks say.")
     return InternalError("Something is wrong on our side; it has been logged.")
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Callable
 
 import uvloop
 from aiohttp import web
+from yarl import URL
 
 from gateway.app import build_app
+from gateway.clients import Clients, limit_unread
+from gateway.publisher import Publisher
 from gateway.state import GATEWAY
 from schemas.settings import Settings
 
@@ -18,6 +22,12 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 3.0
 """How long requests under way may take when stopping; they need at most 2 s, once their body is there."""
+
+CONNECT_SECONDS = 5.0
+"""How long the port stays closed for Kafka's sake when starting."""
+
+BACKLOG = 1024
+"""Connections that wait to be accepted."""
 
 CANCEL_SECONDS = 1.0
 """How long they may take to end after that, before they are cancelled."""
@@ -39,21 +49,51 @@ async def serve(
     """
     stop = stop or _stop_on_signal()
     app = build_app(settings)
-    # bodies are decompressed by our own hand, with a bound
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=CANCEL_SECONDS)
+    runner = web.AppRunner(app, shutdown_timeout=CANCEL_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, reuse_port=True)
-        await site.start()
-        log.info("listening on %s", site.name)
+        await _first_connected(app[GATEWAY].publisher, stop)
+        listener = await _listen(app[GATEWAY].clients, runner, settings)
+        address = _address(listener)
+        log.info("listening on %s", address)
         if ready is not None:
-            ready(site.name)
+            ready(address)
         await stop.wait()
         log.info("stopping")
-        await site.stop()
+        listener.close()
         await app[GATEWAY].traffic.drain(DRAIN_SECONDS)
     finally:
         await runner.cleanup()
+
+
+async def _first_connected(publisher: Publisher, stop: asyncio.Event) -> None:
+    """Wait until events can be written, at most CONNECT_SECONDS: others on this port may serve meanwhile."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CONNECT_SECONDS):
+            while publisher.fault is not None and not stop.is_set():  # noqa: ASYNC110 - asked, not told
+                await asyncio.sleep(0.02)
+
+
+async def _listen(clients: Clients, runner: web.AppRunner, settings: Settings) -> asyncio.Server:
+    server = runner.server
+    assert server is not None
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: clients.connection(server),
+        settings.gateway_host,
+        settings.gateway_port,
+        reuse_port=True,
+        backlog=BACKLOG,
+        start_serving=False,
+    )
+    for listening in listener.sockets:
+        limit_unread(listening, settings.transfer_seconds)
+    await listener.start_serving()
+    return listener
+
+
+def _address(listener: asyncio.Server) -> str:
+    host, port = listener.sockets[0].getsockname()[:2]
+    return str(URL.build(scheme="http", host=host, port=port))
 
 
 def _stop_on_signal() -> asyncio.Event:

@@ -9,15 +9,17 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from gateway.clients import Clients
 from gateway.metrics import Metrics
-from gateway.problems import Handler
+from gateway.problems import SERVER, Handler
 
 
 class Traffic:
     """What runs through one gateway. `stopping`: connections are closed with their next answer."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, clients: Clients) -> None:
         self._metrics = metrics
+        self._clients = clients
         self._under_way = 0
         self._none_under_way = asyncio.Event()
         self.stopping = False
@@ -37,12 +39,15 @@ class Traffic:
         async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
             started = time.perf_counter()
             self._under_way += 1
+            self._clients.busy(request)
             try:
                 response = await handler(request)
             finally:
+                self._clients.wait(request)
                 self._under_way -= 1
                 if self.stopping and not self._under_way:
                     self._none_under_way.set()
+            response.headers["Server"] = SERVER
             if self.stopping:
                 response.force_close()
             self._count(request, response.status, time.perf_counter() - started)

@@ -71,6 +71,19 @@ class Settings(BaseSettings):
     acknowledge_seconds: Annotated[float, Field(gt=0, lt=2)] = Field(
         1.5, description="How long a request waits for Kafka before it is answered with 503."
     )
+    max_connections: Count = Field(
+        10_000, description="Most connections of a gateway; beyond it the one that has waited longest is closed."
+    )
+    max_requests_under_way: Count = Field(2_000, description="Most requests a gateway answers at once; beyond it 503.")
+    max_bytes_under_way: Count = Field(
+        32 * 1024 * 1024,
+        description="Most bytes of events a gateway holds at once, 2 KiB more counted for each event; beyond it 503.",
+    )
+    idle_seconds: Seconds = Field(75.0, description="How long a connection may wait for its next request.")
+    head_seconds: Seconds = Field(10.0, description="How long the head of a request may take to come.")
+    transfer_seconds: Seconds = Field(
+        30.0, description="How long a request's body may take to come, and its answer to be read."
+    )
     postgres_read_connections: Count = Field(4, description="Connections of the gateway's pool for reads.")
     statement_timeout_seconds: Seconds = Field(5.0, description="Longest a read may take in Postgres.")
 

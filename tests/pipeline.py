@@ -31,8 +31,8 @@ Event = dict[str, Any]
 class EyeProcess(Process):
     """`eye gateway`, `eye stream` or `eye sinks` as a child of the test."""
 
-    def __init__(self, stage: str, number: int, settings: Settings, log_dir: Path) -> None:
-        port = free_port()
+    def __init__(self, stage: str, number: int, settings: Settings, log_dir: Path, port: int | None = None) -> None:
+        port = port or free_port()
         variables = environment(settings) | {f"EYE_{stage.upper()}_PORT": str(port)}
         super().__init__(f"{stage}-{number}", log_dir, signal.SIGTERM, env=variables)
         self.stage = stage

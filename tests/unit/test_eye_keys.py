@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eye.keys import SCOPES, KeyEntry, KeyFileError, add_key, list_keys, local_key, revoke_key
-from gateway.keys import Grant, KeyRing, Scope
+from gateway.keys import Grant, KeyRing, Limit, Scope
 
 DIGEST = hashlib.sha256(b"one").hexdigest()
 
@@ -191,3 +191,28 @@ def test_a_local_key_that_was_revoked_is_made_anew(tmp_path: Path) -> None:
     assert again != key
     assert grant_of(applications, again) is not None
     assert local_key(tmp_path, applications) == again
+
+
+LIMITED = f"""\
+[[applications]]
+id = "shop"
+rate = 1000  # events a second
+burst = 5000
+keys = [{{ sha256 = "{DIGEST}", scopes = ["write"], rate = 10 }}]
+"""
+
+
+def test_rate_limits_stay_when_keys_come_and_go(tmp_path: Path) -> None:
+    path = tmp_path / "applications.toml"
+    path.write_text(LIMITED)
+
+    shared = Limit("application shop", 1000, 5000)
+    key = add_key(path, "shop", ["write"])
+    assert grant_of(path, key) == Grant("shop", frozenset({Scope.WRITE}), (shared,))
+    assert grant_of(path, "one") == Grant(
+        "shop", frozenset({Scope.WRITE}), (shared, Limit(f"key {DIGEST[:12]}", 10, 10))
+    )
+    revoke_key(path, hashlib.sha256(key.encode()).hexdigest())
+
+    assert tomllib.loads(path.read_text()) == tomllib.loads(LIMITED)
+    assert "# events a second" in path.read_text()

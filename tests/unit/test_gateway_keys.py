@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import time
 from pathlib import Path
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.access import presented_key
-from gateway.keys import CHECK_SECONDS, Grant, KeyRing, Scope
+from gateway.keys import CHECK_SECONDS, Grant, KeyRing, Limit, Scope
 
 
 class Clock:
@@ -76,6 +77,14 @@ def test_a_changed_file_is_read_within_a_second(ring: KeyRing, path: Path, clock
         an_entry("shop", "one", "write") + an_entry("blog", "one", "read"),
         "[[applications]]\nkeys = []",
         '[[applications]]\nid = ""\nkeys = []',
+        '[[applications]]\nid = "shop"\nburst = 5',
+        '[[applications]]\nid = "shop"\nrate = 0',
+        '[[applications]]\nid = "shop"\nrate = -1',
+        '[[applications]]\nid = "shop"\nrate = nan',
+        '[[applications]]\nid = "shop"\nrate = inf',
+        '[[applications]]\nid = "shop"\nrate = "many"',
+        '[[applications]]\nid = "shop"\nrate = 5\nburst = 0.5',
+        '[[applications]]\nid = "shop"\nrate = 5\nburst = inf',
     ],
 )
 def test_a_broken_file_keeps_the_keys_of_before_and_says_so(
@@ -122,6 +131,48 @@ def test_a_file_that_comes_later_is_found(tmp_path: Path, clock: Clock) -> None:
     clock.now += CHECK_SECONDS
 
     assert ring.find("one") is not None
+
+
+def limited(application: str, key: str) -> str:
+    """Limits of an application, and of its key."""
+    entry = an_entry("shop", "one", "write").replace('"write"] }', f'"write"], {key} }}')
+    return entry.replace("keys", f"{application}\nkeys")
+
+
+@pytest.mark.parametrize(
+    ("application", "key", "limits"),
+    [
+        ("rate = 1000\nburst = 5000", "rate = 10.5", [("application shop", 1000, 5000), ("key", 10.5, 10.5)]),
+        ("rate = 0.1", "rate = 2, burst = 1", [("application shop", 0.1, 1), ("key", 2, 1)]),
+    ],
+)
+def test_a_key_comes_with_its_limits(
+    ring: KeyRing, path: Path, application: str, key: str, limits: list[tuple[str, float, float]]
+) -> None:
+    name = f"key {hashlib.sha256(b'one').hexdigest()[:12]}"
+    path.write_text(limited(application, key))
+
+    found = ring.find("one")
+
+    assert found is not None
+    assert found.limits == tuple(Limit(owner.replace("key", name), rate, burst) for owner, rate, burst in limits)
+
+
+def test_how_long_a_wrong_key_takes_tells_nothing_of_the_right_one(path: Path) -> None:
+    right = "eye_" + "k" * 40
+    path.write_text(an_entry("shop", right, "write"))
+    wrong = {"far": "x" * len(right), "near": right[:-1] + "x", "short": "x"}
+    fastest = dict.fromkeys(wrong, float("inf"))
+
+    for _ in range(300):
+        for name, key in wrong.items():
+            ring = KeyRing(path)  # so that no key has been seen before
+            ring.refresh()
+            started = time.perf_counter_ns()
+            assert ring.find(key) is None
+            fastest[name] = min(fastest[name], time.perf_counter_ns() - started)
+
+    assert max(fastest.values()) < 1.5 * min(fastest.values())
 
 
 def test_no_key_is_logged(ring: KeyRing, caplog: pytest.LogCaptureFixture) -> None:

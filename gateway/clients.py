@@ -1,0 +1,275 @@
+"""Clients' connections: how many there may be, and how long each may keep the gateway waiting.
+
+A connection waits for its next request, sends one, or reads an answer. For each there is a time limit; beyond
+it the connection is closed. What is logged of a client is its address and what it did wrong, never what it sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import socket
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import LineTooLong
+
+from gateway.metrics import Metrics
+from gateway.problems import (
+    BadRequest,
+    HeadersTooLarge,
+    InternalError,
+    Overloaded,
+    Problem,
+    RequestTimeout,
+    problem_body,
+    problem_response,
+)
+from schemas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+READ_BUFFER_BYTES = 64 * 1024
+"""What a connection buffers of a body that nobody reads yet; twice that at most."""
+
+LINGER_SECONDS = 3.0
+"""How long the rest of a refused body is read, so that the sender sees the answer."""
+
+RESERVED_FILES = 100
+"""Open files that are not clients': Kafka's and Postgres' connections, libraries, logs."""
+
+QUIET_SECONDS = 10.0
+"""Connections closed for one reason are told of once in this time."""
+
+
+class Reason(StrEnum):
+    """Why the gateway closed a connection."""
+
+    TOO_MANY = "too_many"
+    MADE_ROOM = "made_room"
+    SLOW_HEAD = "slow_head"
+    SLOW_READER = "slow_reader"
+    MALFORMED = "malformed"
+
+
+_SAID = {
+    Reason.TOO_MANY: "all connections are busy; more would be needed than EYE_MAX_CONNECTIONS",
+    Reason.MADE_ROOM: "it had waited longest, and another needed the room: see EYE_MAX_CONNECTIONS",
+    Reason.SLOW_HEAD: "the head of its request took too long",
+    Reason.SLOW_READER: "it did not read its answer",
+    Reason.MALFORMED: "it sent what is no HTTP",
+}
+
+
+class Clients:
+    """The connections of one gateway, those that wait for a request in the order they began to."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.head_seconds = settings.head_seconds
+        self.transfer_seconds = settings.transfer_seconds
+        self._idle_seconds = settings.idle_seconds
+        self._limit = possible_connections(settings.max_connections)
+        self._open: set[ClientConnection] = set()
+        self._waiting: dict[web.RequestHandler, None] = {}
+        self._closed = metrics.connections_closed
+        self._quiet_until: dict[Reason, float] = {}
+        metrics.connections.set_function(lambda: len(self._open))
+
+    def connection(self, server: web.Server) -> ClientConnection:
+        """Return the protocol of one new connection."""
+        return ClientConnection(
+            self,
+            server,
+            loop=asyncio.get_running_loop(),
+            # bodies are decompressed by our own hand, with a bound
+            auto_decompress=False,
+            access_log=None,
+            keepalive_timeout=self._idle_seconds,
+            lingering_time=LINGER_SECONDS,
+            read_bufsize=READ_BUFFER_BYTES,
+        )
+
+    def opened(self, connection: ClientConnection) -> None:
+        """Take a new connection in; where there are too many, the one that has waited longest goes."""
+        self._open.add(connection)
+        if len(self._open) > self._limit:
+            longest = next(iter(self._waiting), None)
+            if isinstance(longest, ClientConnection):
+                longest.end(Reason.MADE_ROOM)
+            else:
+                connection.end(Reason.TOO_MANY, Overloaded("There are too many connections."))
+                return
+        self._waiting[connection] = None
+
+    def lost(self, connection: ClientConnection) -> None:
+        """Forget a connection."""
+        self._open.discard(connection)
+        self._waiting.pop(connection, None)
+
+    def is_waiting(self, connection: ClientConnection) -> bool:
+        """Whether no request of the connection is under way."""
+        return connection in self._waiting
+
+    def busy(self, request: web.Request) -> None:
+        """Note that a request is under way."""
+        connection = request.protocol
+        self._waiting.pop(connection, None)
+        if isinstance(connection, ClientConnection):
+            connection.head_came(request.content)
+
+    def wait(self, request: web.Request) -> None:
+        """Note that a request has been answered."""
+        if request.protocol in self._open:
+            self._waiting[request.protocol] = None
+
+    def tell(self, connection: ClientConnection, reason: Reason) -> None:
+        """Count a connection that was closed, and log it unless that was done a moment ago."""
+        self._closed.labels(reason).inc()
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until.get(reason, 0.0):
+            self._quiet_until[reason] = now + QUIET_SECONDS
+            peer = connection.peername
+            address = peer[0] if isinstance(peer, tuple) else peer
+            log.warning("closed a connection of %s: %s", address, _SAID[reason])
+
+
+class ClientConnection(web.RequestHandler):
+    """One connection, with its time limits."""
+
+    __slots__ = ("_body", "_clients", "_head_limit", "_reading_limit")
+
+    def __init__(self, clients: Clients, server: web.Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._clients = clients
+        self._body: StreamReader | None = None
+        self._head_limit: asyncio.TimerHandle | None = None
+        self._reading_limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._clients.opened(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget all limits."""
+        self._clients.lost(self)
+        self._stop_head_limit()
+        self._answer_read()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the first ones of a head start its time."""
+        if data and self._head_limit is None and self._expects_head():
+            self._head_limit = self._loop.call_later(
+                self._clients.head_seconds,
+                self.end,
+                Reason.SLOW_HEAD,
+                RequestTimeout("The head of a request has to come faster."),
+            )
+        super().data_received(data)
+
+    def head_came(self, body: StreamReader) -> None:
+        """Stop the time of a head; the body follows."""
+        self._body = body
+        self._stop_head_limit()
+
+    def pause_writing(self) -> None:
+        """The client has to read before more can be written: its time starts."""
+        super().pause_writing()
+        self._reading_limit = self._loop.call_later(self._clients.transfer_seconds, self._give_up_reader)
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        self._answer_read()
+        super().resume_writing()
+
+    def end(self, reason: Reason, problem: Problem | None = None) -> None:
+        """Close the connection; `problem`: with an answer."""
+        self._clients.tell(self, reason)
+        if problem is not None and self.transport is not None:
+            self.transport.write(_last_answer(problem))
+        self.force_close()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, as a problem that tells nothing of our insides; then the connection is closed."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client has gone
+        if status == HTTPStatus.BAD_REQUEST:
+            self._clients.tell(self, Reason.MALFORMED)
+            problem = _malformed(exc)
+        else:
+            log.error("a request failed outside of every handler", exc_info=exc)
+            problem = InternalError("Something is wrong on our side; it has been logged.")
+        response = problem_response(problem)
+        response.force_close()
+        return response
+
+    def _expects_head(self) -> bool:
+        # the rest of a body may come after its request was refused
+        return self._clients.is_waiting(self) and (self._body is None or self._body.is_eof())
+
+    def _stop_head_limit(self) -> None:
+        if self._head_limit is not None:
+            self._head_limit.cancel()
+            self._head_limit = None
+
+    def _give_up_reader(self) -> None:
+        self._clients.tell(self, Reason.SLOW_READER)
+        if self.transport is not None:
+            self.transport.abort()  # closing would wait for the client to read
+
+    def _answer_read(self) -> None:
+        if self._reading_limit is not None:
+            self._reading_limit.cancel()
+            self._reading_limit = None
+
+
+def limit_unread(listener: socket.socket, seconds: float) -> None:
+    """Have the system end connections whose other side has gone, or reads nothing, for so long."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
+def possible_connections(wanted: int) -> int:
+    """Raise the limit of open files as far as needed and allowed; return how many connections fit below it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + RESERVED_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed == needed:
+        return wanted
+    possible = max(1, allowed - RESERVED_FILES)
+    log.warning(
+        "this process may open %d files, so %d connections instead of %d: raise the limit (ulimit -Hn), or lower"
+        " EYE_MAX_CONNECTIONS",
+        allowed,
+        possible,
+        wanted,
+    )
+    return possible
+
+
+def _malformed(error: BaseException | None) -> Problem:
+    if isinstance(error, LineTooLong):
+        return HeadersTooLarge("A line of the request's head is too long.")
+    return BadRequest("This is no valid HTTP request.")
+
+
+def _last_answer(problem: Problem) -> bytes:
+    """Return the answer to a request that never became one."""
+    status, body = HTTPStatus(problem.status), problem_body(problem)
+    headers = {
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(body)),
+        **problem.headers,
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
