@@ -10,7 +10,7 @@ COPY eye eye
 RUN python -m venv /eye && /eye/bin/pip install --no-cache-dir --constraint constraints.txt .
 
 FROM python:3.13-slim
-RUN useradd --system --home-dir /var/lib/eye --create-home eye && mkdir /etc/eye && chown eye /etc/eye
+RUN useradd --system --home-dir /var/lib/eye --create-home eye && mkdir /etc/eye /var/lib/eye/spool && chown eye /etc/eye /var/lib/eye/spool
 COPY --from=build /eye /eye
 USER eye
 WORKDIR /var/lib/eye

@@ -23,8 +23,9 @@ from gateway.intake import Reader
 from gateway.keys import KeyRing
 from gateway.metrics import Metrics
 from gateway.openapi import openapi
+from gateway.outgoing import RECORD_OVERHEAD
 from gateway.problems import Handler, answer_problems
-from gateway.publisher import RECORD_OVERHEAD, Publisher
+from gateway.publisher import Publisher
 from gateway.rates import Rates
 from gateway.reads import (
     get_error_summary,
@@ -61,6 +62,8 @@ def build_app(settings: Settings) -> web.Application:
     """
     if settings.max_event_bytes + RECORD_OVERHEAD > BATCH_BYTES:
         raise SettingsError(f"EYE_MAX_EVENT_BYTES is at most {BATCH_BYTES - RECORD_OVERHEAD}: Kafka takes no more.")
+    if settings.spool_max_bytes and settings.spool_after_seconds >= settings.acknowledge_seconds:
+        raise SettingsError("EYE_SPOOL_AFTER_SECONDS must be less than EYE_ACKNOWLEDGE_SECONDS.")
     metrics = Metrics()
     clients = Clients(settings, metrics)
     traffic = Traffic(metrics, clients)

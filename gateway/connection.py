@@ -48,7 +48,8 @@ class Connection:
     """Connects when Kafka comes, and replaces a producer that broke for good.
 
     `producer` is there while there is one to write with; `partitions` is the number of the topic's
-    partitions as of a second ago. `fault` says what keeps events from being written, None when nothing does.
+    partitions as of a second ago. `fault` says what keeps events from being written, None when nothing does;
+    `tried` is false until that is known for the first time.
     """
 
     def __init__(self, settings: Settings, topic: str, *, on_connect: Callable[[], None]) -> None:
@@ -60,6 +61,7 @@ class Connection:
         self.producer: Any = None
         self.partitions = 0
         self.fault: str | None = "not connected to Kafka yet"
+        self.tried = False
 
     async def keep(self) -> None:
         """Keep a producer until cancelled; the last one is closed then."""
@@ -69,6 +71,7 @@ class Connection:
                 producer = await self._start()
             except Exception as error:
                 self.fault = f"Kafka at {self._options['bootstrap_servers']} can't be reached: {_text(error)}"
+                self.tried = True
                 log.warning("%s", self.fault)
                 await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
                 failures += 1
@@ -130,11 +133,13 @@ class Connection:
         try:
             partitions = await _in_time(asking, PROBE_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
+            self.tried = True
             self.fault = f"Kafka doesn't answer: {_text(error)}"
             return
         if self._broken.is_set():
             return
         self._answered_at = asyncio.get_running_loop().time()
+        self.tried = True
         self.partitions = partitions
         if not partitions:
             self.producer = None

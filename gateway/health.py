@@ -15,19 +15,27 @@ async def get_healthz(_: web.Request) -> web.Response:
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """Ready: events can be accepted. Postgres is shown, but only reads need it."""
+    """Ready: events can be accepted, by Kafka or by the spool. Postgres is shown, but only reads need it."""
     gateway = request.app[GATEWAY]
     gateway.keys.refresh()
     keys = None if gateway.keys.loaded else gateway.keys.fault
     stopping = "the gateway is stopping" if gateway.traffic.stopping else None
-    reasons = [reason for reason in (gateway.publisher.fault, keys, stopping) if reason is not None]
+    publisher, spool = gateway.publisher, gateway.publisher.spool
+    reasons = [reason for reason in (*publisher.faults, keys, stopping) if reason is not None]
     checks = {
-        "kafka": gateway.publisher.fault or "ok",
+        "kafka": publisher.kafka_fault or "ok",
+        "spool": spool.fault or "ok",
         "keys": gateway.keys.fault or "ok",
         "postgres": await gateway.database.fault() or "ok",
     }
     status = "unready" if reasons else "ready"
-    return _json(503 if reasons else 200, {"status": status, "reasons": reasons, "checks": checks})
+    depth: dict[str, object] = {
+        "records": spool.records,
+        "bytes": spool.bytes,
+        "oldest_seconds": round(spool.oldest_seconds, 3),
+    }
+    answer: dict[str, object] = {"status": status, "reasons": reasons, "checks": checks, "spool": depth}
+    return _json(503 if reasons else 200, answer)
 
 
 async def get_metrics(request: web.Request) -> web.Response:

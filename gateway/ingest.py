@@ -15,8 +15,8 @@ from aiohttp import web
 from gateway.body import aside, read_events
 from gateway.intake import Intake, Item
 from gateway.metrics import Metrics
+from gateway.outgoing import OutgoingRecord
 from gateway.problems import NoAcceptableEvent, RateLimited, TooLarge, Unavailable
-from gateway.publisher import OutgoingRecord
 from gateway.results import Answer, Result, Status
 from gateway.state import GATEWAY, GRANT, Gateway
 from schemas.ids import uuid7

@@ -88,7 +88,7 @@ class Metrics:
         )
         self.failed_batches = Counter(
             "eye_gateway_failed_batches_total",
-            "Batches that Kafka did not take for good; their events were answered with retry.",
+            "Batches that Kafka did not take for good; their events went to the spool, or were answered with retry.",
             registry=self.registry,
         )
         self.waiting_bytes = Gauge(
@@ -99,5 +99,46 @@ class Metrics:
         self.kafka_up = Gauge(
             "eye_gateway_kafka_up",
             "1 when events can be written to Kafka, else 0.",
+            registry=self.registry,
+        )
+        self.spool_records = Gauge(
+            "eye_gateway_spool_records",
+            "Events in the spool.",
+            registry=self.registry,
+        )
+        self.spool_bytes = Gauge(
+            "eye_gateway_spool_bytes",
+            "Events in the spool, in bytes.",
+            registry=self.registry,
+        )
+        self.spool_oldest_seconds = Gauge(
+            "eye_gateway_spool_oldest_seconds",
+            "Age of the oldest event in the spool, in seconds; 0 when there is none.",
+            registry=self.registry,
+        )
+        self.spooled = Counter(
+            "eye_gateway_spooled_total",
+            "Events written to the spool.",
+            registry=self.registry,
+        )
+        self.drained = Counter(
+            "eye_gateway_drained_total",
+            "Events removed from the spool: Kafka has acknowledged them.",
+            registry=self.registry,
+        )
+        self.spool_commit_seconds = Histogram(
+            "eye_gateway_spool_commit_seconds",
+            "Time of a commit to the spool, its fsync included, in seconds.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.spool_write_errors = Counter(
+            "eye_gateway_spool_write_errors_total",
+            "Commits to the spool that failed; their events were answered with retry.",
+            registry=self.registry,
+        )
+        self.spool_damaged = Gauge(
+            "eye_gateway_spool_damaged_records",
+            "Records of the spool found damaged since the start; one may stand for all behind it in its file.",
             registry=self.registry,
         )

@@ -2,6 +2,10 @@
 
 All that arrives for a partition while a batch is under way goes into the next batch; on an idle partition a
 batch leaves at once. So there is no lingering, and batches grow with the load.
+
+What Kafka does not acknowledge in time goes to the spool: of a partition everything that waits, in its order,
+and then everything that comes, until the spool is drained. A batch that is under way then is spooled as well,
+and dropped from the spool when Kafka acknowledges it after all; it is not sent again before that is decided.
 """
 
 from __future__ import annotations
@@ -9,15 +13,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.partitioner import murmur2
 
 from gateway.connection import Connection
+from gateway.drain import Undelivered, drain
+from gateway.lane import PIECE_BYTES, Delivery, Entry, Lane
 from gateway.metrics import Metrics
+from gateway.outgoing import RECORD_OVERHEAD, OutgoingRecord
+from gateway.spool import Spool
+from gateway.spool_file import Spooled
 from schemas.settings import Settings
 from schemas.topics import topic_names
 
@@ -26,67 +35,23 @@ log = logging.getLogger(__name__)
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """Most bytes that wait for their acknowledgement; what comes beyond is told to come again."""
 
-RECORD_OVERHEAD = 300
-"""Bytes a record takes apart from its value, roughly."""
-
 STOP_SECONDS = 2.0
 """How long stopping waits for what is under way."""
+
+TEND_SECONDS = 0.05
+"""How often the lanes are looked at: what waits too long, what can be drained."""
+
+ADOPT_SECONDS = 3.0
+"""How often spools are looked for whose process has died."""
+
+RESUME_SECONDS = 1.0
+"""How long draining pauses after Kafka did not take a batch."""
 
 KEYS_REMEMBERED = 65_536
 
 
-class OutgoingRecord(NamedTuple):
-    """A record for `events.raw`; `timestamp` in milliseconds since 1970."""
-
-    key: bytes
-    value: bytes
-    headers: list[tuple[str, bytes]]
-    timestamp: int
-
-
-class _Delivery:
-    """The records of one call, and which of them are durable so far."""
-
-    __slots__ = ("done", "durable", "missing", "records")
-
-    def __init__(self, records: Sequence[OutgoingRecord]) -> None:
-        self.records = records
-        self.durable = [False] * len(records)
-        self.missing = len(records)
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def acknowledge(self, index: int) -> None:
-        if self.done.done():
-            return
-        self.durable[index] = True
-        self.missing -= 1
-        if self.missing == 0:
-            self.end()
-
-    def end(self) -> None:
-        """Wait no longer; what has not been handed to Kafka's client yet will not be."""
-        if not self.done.done():
-            self.done.set_result(None)
-
-
-_Entry = tuple[_Delivery, int]
-
-
-class _Lane:
-    """What waits for one partition. At most one batch is under way, since `flushing_since`."""
-
-    __slots__ = ("flushing_since", "partition", "task", "waiting")
-
-    def __init__(self, partition: int) -> None:
-        self.partition = partition
-        self.waiting: deque[_Entry] = deque()
-        self.task: asyncio.Task[None] | None = None
-        self.flushing_since: float | None = None
-
-    def forget_ended(self) -> None:
-        """Drop what nobody waits for any more; deliveries end in the order they came."""
-        while self.waiting and self.waiting[0][0].done.done():
-            self.waiting.popleft()
+class _TooLarge(Undelivered):
+    """The topic takes no batch of this size: it would be refused from the spool as well."""
 
 
 class Publisher:
@@ -95,46 +60,65 @@ class Publisher:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._topic = topic_names(settings).raw
         self._patience = settings.acknowledge_seconds
+        self._spool_after = settings.spool_after_seconds
         self._metrics = metrics
         self._connection = Connection(settings, self._topic, on_connect=self._connected)
-        self._keeper: asyncio.Task[None] | None = None
-        self._lanes: dict[int, _Lane] = {}
+        self.spool = Spool(settings, metrics)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lanes: dict[int, Lane] = {}
+        self._partitions = 0
         self._waiting_bytes = 0
-        self._hash = lru_cache(maxsize=KEYS_REMEMBERED)(murmur2)
+        self._hash = lru_cache(maxsize=KEYS_REMEMBERED)(_hash)
         metrics.waiting_bytes.set_function(lambda: self._waiting_bytes)
-        metrics.kafka_up.set_function(lambda: self.fault is None)
+        metrics.kafka_up.set_function(lambda: self.kafka_fault is None)
 
     @property
-    def fault(self) -> str | None:
-        """What keeps records from becoming durable, in a sentence; None when nothing does."""
+    def kafka_fault(self) -> str | None:
+        """What keeps records from being written to Kafka, in a sentence; None when nothing does."""
         return self._connection.fault or self._stuck()
 
+    @property
+    def faults(self) -> list[str]:
+        """What keeps records from becoming durable, in sentences; empty while either Kafka or the spool takes them.
+
+        At the start Kafka is given its chance first.
+        """
+        kafka, spool = self.kafka_fault, self.spool.fault
+        if kafka is None or (spool is None and self._connection.tried):
+            return []
+        return [fault for fault in (kafka, spool) if fault is not None]
+
     async def start(self) -> None:
-        """Begin to connect. Returns at once, whether Kafka is there or not."""
-        self._keeper = asyncio.create_task(self._connection.keep(), name="kafka connection")
+        """Take over spools that were left behind, and begin to connect; returns whether Kafka is there or not."""
+        await self.spool.start()
+        self._tasks = [
+            asyncio.create_task(self._connection.keep(), name="kafka connection"),
+            asyncio.create_task(self._tend(), name="lanes"),
+            asyncio.create_task(self._adopt(), name="spools left behind"),
+        ]
 
     async def stop(self) -> None:
-        """Let what is under way end, within STOP_SECONDS, and disconnect."""
-        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
-        if self._keeper is not None:
-            self._keeper.cancel()
+        """Let what is under way end, within STOP_SECONDS, and disconnect; what is spooled stays on disk."""
+        if self.kafka_fault is None:
+            await self._wait_for_lanes()
+        for task in reversed(self._tasks):
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+                await task
+        await self._wait_for_lanes()
+        await self.spool.stop()
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> list[bool]:
-        """Write records; returns for each whether it is durable: acknowledged by all in-sync replicas.
+        """Write records; returns for each whether it is durable: acknowledged by all in-sync replicas, or spooled.
 
         Never raises, and takes at most `acknowledge_seconds`. Records of one key keep their order. A record
-        that is not durable may still appear in the topic, when its batch was already under way.
+        that is not durable may still appear in the topic, when it was already under way.
         """
         size = sum(len(record.value) + RECORD_OVERHEAD for record in records)
-        if self._connection.producer is None or self._waiting_bytes + size > MAX_WAITING_BYTES:
+        if self._waiting_bytes + size > MAX_WAITING_BYTES or not self._can_begin():
             return [False] * len(records)
-        delivery = _Delivery(records)
-        for index, record in enumerate(records):
-            self._enqueue((delivery, index), record.key)
+        delivery = Delivery(records)
+        self._enqueue(delivery)
         self._waiting_bytes += size
         timer = asyncio.get_running_loop().call_later(self._patience, delivery.end)
         try:
@@ -143,74 +127,194 @@ class Publisher:
             timer.cancel()
             delivery.end()
             self._waiting_bytes -= size
-            if delivery.missing:
-                self._forget_ended()
+        if not all(delivery.durable):
+            for lane in self._lanes.values():
+                lane.forget_ended()
         return delivery.durable
 
-    def _enqueue(self, entry: _Entry, key: bytes) -> None:
-        partition = (self._hash(key) & 0x7FFFFFFF) % self._connection.partitions
+    def _can_begin(self) -> bool:
+        """Whether there is anywhere for records to go; when Kafka is away, all that waits for it is spooled first."""
+        if self.spool.enabled and self._connection.fault is not None:
+            self._divert_all()
+        return self.spool.enabled or self._connection.producer is not None
+
+    def _enqueue(self, delivery: Delivery) -> None:
+        spooling: list[Entry] = []
+        for index, record in enumerate(delivery.records):
+            entry = Entry(delivery, index)
+            lane = self._lane_of(record.key)
+            if lane is None or lane.spooling:
+                spooling.append(entry)
+            else:
+                lane.waiting.append(entry)
+                self._begin_flush(lane)
+        if spooling:
+            self._to_spool([], spooling)
+
+    def _lane_of(self, key: bytes) -> Lane | None:
+        """Return the lane of a key; None while it is not known how many partitions there are."""
+        partitions = self._connection.partitions
+        return self._lane(self._hash(key) % partitions) if partitions else None
+
+    def _lane(self, partition: int) -> Lane:
         lane = self._lanes.get(partition)
         if lane is None:
-            lane = self._lanes[partition] = _Lane(partition)
-        lane.waiting.append(entry)
-        if lane.task is None:
+            lane = self._lanes[partition] = Lane(partition, spooling=self.spool.records > 0)
+        return lane
+
+    def _begin_flush(self, lane: Lane) -> None:
+        if lane.waiting and lane.task is None:
             lane.task = asyncio.create_task(self._flush(lane))
 
-    async def _flush(self, lane: _Lane) -> None:
+    async def _flush(self, lane: Lane) -> None:
         """Send batch after batch until nothing waits."""
         try:
             while (producer := self._connection.producer) is not None:
-                batch, entries = self._fill(producer, lane)
-                if not entries or not await self._send(producer, batch, entries, lane):
+                batch = producer.create_batch()
+                if not lane.fill(batch):
                     break
+                await self._transmit(producer, batch, lane)
+                self._acknowledge(lane)
+        except Undelivered as error:
+            self._give_up(lane, error)
         finally:
-            lane.task = lane.flushing_since = None
+            lane.under_way, lane.task = [], None
 
-    def _fill(self, producer: Any, lane: _Lane) -> tuple[Any, list[_Entry]]:
-        batch = producer.create_batch()
-        entries: list[_Entry] = []
-        while lane.waiting:
-            delivery, index = entry = lane.waiting[0]
-            if not delivery.done.done():
-                key, value, headers, timestamp = delivery.records[index]
-                if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
-                    break
-                entries.append(entry)
-            lane.waiting.popleft()
-        return batch, entries
-
-    async def _send(self, producer: Any, batch: Any, entries: list[_Entry], lane: _Lane) -> bool:
-        """Send one batch and wait for its acknowledgement; False where it failed for good."""
-        clock = asyncio.get_running_loop().time
-        lane.flushing_since = sent_at = clock()
+    async def _transmit(self, producer: Any, batch: Any, lane: Lane) -> None:
+        """Send one batch and wait for its acknowledgement. Raises Undelivered where it failed for good."""
+        clock, records = asyncio.get_running_loop().time, batch.record_count()
+        lane.since = sent_at = clock()
         try:
             acknowledged = await producer.send_batch(batch, self._topic, partition=lane.partition)
             await acknowledged
         except Exception as error:
-            log.error("a batch of %d events for partition %d failed: %r", len(entries), lane.partition, error)
+            log.error("a batch of %d events for partition %d failed: %r", records, lane.partition, error)
             self._metrics.failed_batches.inc()
             self._connection.report(producer, error)
-            # the rest of these deliveries must not overtake what failed
-            for delivery, _ in entries:
-                delivery.end()
-            return False
+            too_large = isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError)
+            raise (_TooLarge if too_large else Undelivered)(str(error)) from error
+        finally:
+            lane.since = None
         self._metrics.acknowledge_seconds.observe(clock() - sent_at)
-        self._metrics.batch_records.observe(len(entries))
-        for delivery, index in entries:
-            delivery.acknowledge(index)
-        return True
+        self._metrics.batch_records.observe(records)
+
+    def _acknowledge(self, lane: Lane) -> None:
+        for delivery, index in lane.under_way:
+            delivery.settle(index, True)
+        self.spool.remove(lane.spooled)
+        lane.spooled = []
+
+    def _give_up(self, lane: Lane, error: Undelivered) -> None:
+        """A batch failed for good: it goes to the spool, or its senders are told to come again."""
+        self.spool.release(lane.spooled)
+        if self.spool.enabled and not isinstance(error, _TooLarge):
+            if not lane.spooled:
+                lane.waiting.extendleft(reversed(lane.under_way))
+            lane.under_way = []
+            self._divert(lane)
+        else:
+            # the rest of these deliveries must not overtake what failed
+            for delivery, _ in lane.under_way:
+                delivery.end()
+        lane.spooled = []
+
+    def _divert(self, lane: Lane) -> None:
+        """Spool what waits for a partition, in its order; what comes goes behind it until it is drained."""
+        lane.spooling = True
+        under_way, waiting = lane.take()
+        if under_way or waiting:
+            spooled = self._to_spool(under_way, waiting)
+            if under_way:
+                lane.spooled, lane.under_way = spooled, under_way[: len(spooled)]
+
+    def _divert_all(self) -> None:
+        for lane in self._lanes.values():
+            self._divert(lane)
+
+    def _to_spool(self, under_way: list[Entry], waiting: list[Entry]) -> list[Spooled]:
+        """Spool records, and settle them when they are on disk; returns those that are under way."""
+        entries = [*under_way, *waiting]
+        spooled = [
+            Spooled(entry.record, self._hash(entry.record.key), taken=number < len(under_way))
+            for number, entry in enumerate(entries)
+        ]
+        room, written = self.spool.append(spooled)
+        for delivery, index in entries[room:]:
+            delivery.settle(index, False)
+
+        def settle(done: asyncio.Future[bool]) -> None:
+            for delivery, index in entries[:room]:
+                delivery.settle(index, done.result())
+
+        written.add_done_callback(settle)
+        return spooled[: min(room, len(under_way))]
+
+    async def _tend(self) -> None:
+        """Spool what waits too long, and drain what can be drained."""
+        while True:
+            await asyncio.sleep(TEND_SECONDS)
+            try:
+                self._look_at_lanes(asyncio.get_running_loop().time())
+            except Exception:
+                log.exception("looking after the partitions failed; it is done again")
+
+    def _look_at_lanes(self, now: float) -> None:
+        connection = self._connection
+        if self.spool.enabled:
+            for lane in self._lanes.values():
+                since = lane.waits_since()
+                if since is not None and (connection.fault is not None or now - since > self._spool_after):
+                    self._divert(lane)
+        if connection.fault is not None or connection.producer is None:
+            return
+        if connection.partitions != self._partitions:
+            # keys have moved: what is spooled of them may be another lane's now
+            self._partitions = connection.partitions
+            if self.spool.records:
+                self._divert_all()
+        if self.spool.records:
+            for partition in range(connection.partitions):
+                self._lane(partition)
+        for lane in self._lanes.values():
+            if lane.spooling and lane.task is None and now > lane.resume_at:
+                lane.task = asyncio.create_task(self._drain(lane))
+
+    async def _drain(self, lane: Lane) -> None:
+        """Drain a lane, and go on with what waits."""
+        try:
+            await drain(lane, self.spool, self._connection, self._transmit)
+            lane.piece_bytes = PIECE_BYTES
+        except Exception as error:
+            log.warning("draining the spool for partition %d is interrupted: %r", lane.partition, error)
+            lane.piece_bytes = max(1, lane.piece_bytes // 2)  # maybe it was one record of them
+            lane.resume_at = asyncio.get_running_loop().time() + RESUME_SECONDS
+            self._divert(lane)
+        finally:
+            lane.task = None
+        self._begin_flush(lane)
+
+    async def _adopt(self) -> None:
+        while True:
+            await asyncio.sleep(ADOPT_SECONDS)
+            if await self.spool.adopt():
+                self._divert_all()
+
+    async def _wait_for_lanes(self) -> None:
+        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
     def _connected(self) -> None:
         for lane in self._lanes.values():
-            if lane.waiting and lane.task is None:
-                lane.task = asyncio.create_task(self._flush(lane))
-
-    def _forget_ended(self) -> None:
-        for lane in self._lanes.values():
-            lane.forget_ended()
+            self._begin_flush(lane)
 
     def _stuck(self) -> str | None:
-        since = [lane.flushing_since for lane in self._lanes.values() if lane.flushing_since is not None]
+        since = [lane.since for lane in self._lanes.values() if lane.since is not None]
         if since and asyncio.get_running_loop().time() - min(since) > self._patience:
             return "Kafka doesn't acknowledge: are enough replicas in sync?"
         return None
+
+
+def _hash(key: bytes) -> int:
+    """Kafka's hash of a key."""
+    return int(murmur2(key)) & 0x7FFFFFFF

@@ -69,7 +69,16 @@ class Settings(BaseSettings):
     max_request_bytes: Count = Field(5 * 1024 * 1024, description="Largest request body, after decompression.")
     max_request_events: Count = Field(5_000, description="Most events of one request.")
     acknowledge_seconds: Annotated[float, Field(gt=0, lt=2)] = Field(
-        1.5, description="How long a request waits for Kafka before it is answered with 503."
+        1.5, description="How long a request waits until its events are durable before it is answered with 503."
+    )
+    spool_after_seconds: Annotated[float, Field(gt=0, lt=2)] = Field(
+        1.0, description="How long Kafka may take to acknowledge an event before it goes to the spool on disk."
+    )
+    spool_dir: Path | None = Field(
+        None, description="Directory of the spools, on a disk of its own maybe. Empty: `spool` in the data directory."
+    )
+    spool_max_bytes: int = Field(
+        1024 * 1024 * 1024, ge=0, description="Most bytes in the spool of a gateway process; 0: no spool."
     )
     max_connections: Count = Field(
         10_000, description="Most connections of a gateway; beyond it the one that has waited longest is closed."
@@ -124,7 +133,7 @@ class Settings(BaseSettings):
         return [place.strip() for place in value.split(",") if place.strip()] or ["schemas.event_types"]
 
     @field_validator(
-        "kafka_bootstrap_servers", "postgres_dsn", "max_age_seconds", "replication_factor", "applications",
+        "kafka_bootstrap_servers", "postgres_dsn", "max_age_seconds", "replication_factor", "applications", "spool_dir",
         "stream_port", "sinks_port", "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", mode="before",
     )  # fmt: skip
     @classmethod
@@ -135,6 +144,11 @@ class Settings(BaseSettings):
     def applications_file(self) -> Path:
         """Where the keys are kept."""
         return self.applications or self.data_dir / "applications.toml"
+
+    @property
+    def spool_directory(self) -> Path:
+        """Where the gateways' spools are."""
+        return self.spool_dir or self.data_dir / "spool"
 
     @property
     def stream_group(self) -> str:

@@ -45,7 +45,7 @@ async def is_ready(client: ClientSession) -> bool:
         return answer.status == 200
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Wait until a condition holds; fails after a deadline."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - another process' state has no asyncio.Event

@@ -1,10 +1,9 @@
-"""Kafka away: answers come in time, nothing is promised that is not so, and all goes on by itself."""
+"""Kafka away and no spool: answers come in time, nothing is promised that is not so, and all goes on by itself."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,35 +14,21 @@ from eye.local.kafka import LocalKafka
 from eye.topics import create_topics
 from gateway import connection, publisher
 from gateway.metrics import Metrics
-from gateway.publisher import OutgoingRecord, Publisher
+from gateway.outgoing import OutgoingRecord
+from gateway.publisher import Publisher
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.integration.test_gateway_builders import a_gateway, an_event, eventually, is_ready, post, records_of
 
 
-@pytest.fixture(scope="module")
-def brittle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A broker that tests may break."""
-    broker = LocalKafka(tmp_path_factory.mktemp("brittle"))
-    broker.start()
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture
-def broker(brittle: LocalKafka) -> LocalKafka:
-    brittle.start()
-    return brittle
-
-
 @pytest.fixture
 def without_topics(settings: Settings, broker: LocalKafka) -> Settings:
-    return settings.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
+    return settings.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers, "spool_max_bytes": 0})
 
 
 @pytest.fixture
 def there(without_topics: Settings) -> Settings:
-    """Settings of a deployment on the brittle broker."""
+    """Settings of a deployment on the brittle broker, without a spool."""
     asyncio.run(create_topics(without_topics))
     return without_topics
 
@@ -208,7 +193,7 @@ async def test_what_was_told_to_come_again_is_not_written_later(
 
 
 async def is_under_way(publishing: Publisher) -> bool:
-    return any(lane.flushing_since is not None for lane in publishing._lanes.values())
+    return any(lane.since is not None for lane in publishing._lanes.values())
 
 
 async def test_what_waits_is_bounded(
