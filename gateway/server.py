@@ -67,10 +67,10 @@ async def serve(
 
 
 async def _first_connected(publisher: Publisher, stop: asyncio.Event) -> None:
-    """Wait until events can be written, at most CONNECT_SECONDS: others on this port may serve meanwhile."""
+    """Wait until events can be written or spooled, at most CONNECT_SECONDS: others on this port may serve meanwhile."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CONNECT_SECONDS):
-            while publisher.fault is not None and not stop.is_set():  # noqa: ASYNC110 - asked, not told
+            while publisher.faults and not stop.is_set():  # noqa: ASYNC110 - asked, not told
                 await asyncio.sleep(0.02)
 
 
