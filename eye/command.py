@@ -26,6 +26,7 @@ from eye.terminal import fail as _fail
 from eye.terminal import print_found as _print
 from eye.terminal import read_settings as _settings
 from eye.topics import TopicMissing
+from eye.trace import TraceError
 from schemas.catalogue import CatalogueError
 from schemas.event import MAX_TEXT
 from schemas.settings import Settings, SettingsError
@@ -46,13 +47,15 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(keys_app, name="keys")
 
 _EXPECTED = (
-    SettingsError, CatalogueError, LocalError, SendError, NotSettled, MigrationError, keys.KeyFileError, TopicMissing,
-    KafkaError, psycopg.Error, OSError,
+    SettingsError, CatalogueError, LocalError, SendError, NotSettled, MigrationError, keys.KeyFileError,
+    TopicMissing, TraceError, KafkaError, psycopg.Error, OSError,
 )  # fmt: skip
 
 
 app.command(epilog="Example: `eye lag --watch`")(operators.lag)
+app.command(epilog="Example: `eye trace order-1 --since 1h`")(operators.trace)
 app.command(epilog="Example: `eye ledger --since 2h`")(operators.ledger)
+app.command(epilog="Example: `eye retention --dry-run`")(operators.retention)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What operators type: how far behind it is, and whether the books balance."""
+"""What operators type: lag, trace, ledger and retention. What they do stands in the modules they call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from eye.moments import parse_moment
-from eye.terminal import AsJson, out, print_found, read_settings
+from eye.terminal import AsJson, Yes, confirm, err, fail, out, print_found, read_settings
 
 _WATCH_SECONDS = 2.0
 
@@ -109,8 +109,90 @@ def ledger(
         raise typer.Exit(1)
 
 
+def retention(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is due.")] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take out what has expired by EYE_..._RETENTION_DAYS; the sinks do so by themselves every six hours."""
+    from eye.retention import find, take_out
+
+    settings = read_settings()
+    due = asyncio.run(find(settings))
+    if dry_run or not due.anything:
+        _print_expired("due", due, as_json)
+        return
+    partitions = ", ".join(due.partitions) or "no partition"
+    rows = f"{due.default_events} other events, {due.rejected_events} rejected events, {due.sessions} sessions"
+    confirm(f"Drop {partitions}, and delete {rows}?", yes)
+    taken = asyncio.run(take_out(settings))
+    if taken is None:
+        fail("a sink worker is taking out what has expired just now; look again in a while")
+    _print_expired("taken out", taken, as_json)
+
+
+def _print_expired(word: str, expired: Any, as_json: bool) -> None:
+    rows = [
+        ["partitions of events", ", ".join(expired.partitions) or "none"],
+        ["events of the default partition", str(expired.default_events)],
+        ["rejected events", str(expired.rejected_events)],
+        ["sessions", str(expired.sessions)],
+    ]
+    print_found(asdict(expired), rows, ["", word], as_json)
+
+
+def trace(
+    event_id: Annotated[str, typer.Argument(help="The event's id as sent, or as its row has it.")],
+    application: Annotated[
+        list[str] | None, typer.Option(help="An application without a key, whose id is no UUID; may be repeated.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="How far back to look for an event without a row.")] = "10m",
+    as_json: AsJson = False,
+) -> None:
+    """Show what became of an event, step by step; exits 1 when it is found nowhere."""
+    import msgspec
+
+    from eye.trace import find_traces
+
+    moment = _read_moment(since)
+    found = asyncio.run(find_traces(read_settings(), event_id, moment, application or ()))
+    if as_json:
+        out.print_json(msgspec.json.encode(found).decode())
+    for one in found.traces if not as_json else ():
+        out.print(f"{one.event_id} of {one.application}: {one.status}", markup=False, highlight=False)
+        print_found(None, _steps(one), ["", "where", "when"], False)
+    if not found.complete:
+        err.print("eye: there was more to read in Kafka than allowed: not everything was looked at", style="red")
+    if not found.traces:
+        fail(f"no event {event_id} is stored, or among the records since {moment:%Y-%m-%d %H:%M:%S}Z")
+
+
+def _steps(trace: Any) -> list[list[str]]:
+    """Return a trace as lines: step, place, time."""
+    verdict = ", ".join([trace.verdict or "none yet", *trace.codes])
+    return [
+        ["received", "by the gateway", _time(trace.received_at)],
+        ["raw", *_record(trace.raw)],
+        ["verdict", verdict, ""],
+        ["judged", *_record(trace.judged)],
+        ["row", f"eye.{trace.row.table} {trace.row.id}", _time(trace.row.stored_at)] if trace.row else ["row", "-", ""],
+    ]
+
+
+def _record(place: Any) -> list[str]:
+    return [f"{place.topic}:{place.partition}:{place.offset}", _time(place.written_at)] if place else ["-", ""]
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"[:-3] if moment else ""
+
+
 def _moment(text: str | None) -> datetime | None:
+    return None if text is None else _read_moment(text)
+
+
+def _read_moment(text: str) -> datetime:
     try:
-        return None if text is None else parse_moment(text)
+        return parse_moment(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

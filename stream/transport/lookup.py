@@ -81,6 +81,8 @@ class Lookup:
         The chunks follow each other without a gap, and cover all of it. Raises LookupError when an open transaction
         keeps it from reaching `end` for half a minute.
         """
+        if start >= end:  # a consumer that is stopped right after an assignment may never end
+            return
         self._consumer.assign([tp])
         self._consumer.seek(tp, start)
         moved_at = time.monotonic()
