@@ -13,9 +13,9 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 def parse_moment(text: str, now: datetime | None = None) -> datetime:
     """Read `90s`, `10m`, `2h` or `3d` as that long ago, and anything else as ISO 8601. Raises ValueError."""
-    if ago := _AGO.fullmatch(text.strip()):
-        return (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := _AGO.fullmatch(text.strip()):
+            return (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         return parse_timestamp(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"{text} is no time like 2021-01-01T09:15, and no time span like 10m, 2h or 3d") from None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from time import sleep
 from typing import Annotated, Any
 
 import typer
@@ -48,7 +48,7 @@ def _again(show: Callable[[], None]) -> None:
     try:
         while True:
             show()
-            time.sleep(_WATCH_SECONDS)
+            sleep(_WATCH_SECONDS)
     except KeyboardInterrupt:
         return
 

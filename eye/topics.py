@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from schemas.settings import Settings
 from schemas.topics import TopicSpec, topic_specs
@@ -71,7 +71,10 @@ async def connected_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClie
     """Lend an admin client of Kafka. Raises KafkaError when Kafka is away."""
     admin = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=15_000)
     try:
-        await admin.start()
+        try:
+            await admin.start()
+        except KafkaConnectionError:
+            raise KafkaConnectionError(f"Kafka at {settings.kafka_bootstrap_servers} doesn't answer") from None
         yield admin
     finally:
         await admin.close()
@@ -109,5 +112,10 @@ async def _state(admin: AIOKafkaAdminClient, spec: TopicSpec, created: bool) -> 
 
 
 async def _config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
-    responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    return await read_config(admin, ConfigResource(ConfigResourceType.TOPIC, topic))
+
+
+async def read_config(admin: AIOKafkaAdminClient, resource: ConfigResource) -> dict[str, str]:
+    """Return the configuration of a topic or a broker. Raises KafkaError."""
+    responses = await admin.describe_configs([resource])
     return {entry[0]: entry[1] for response in responses for resource in response.resources for entry in resource[4]}

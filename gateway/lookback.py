@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas.record import to_millis
 from schemas.settings import Settings
@@ -58,8 +58,10 @@ class Lookback:
     async def __aenter__(self) -> Self:
         try:
             await self._consumer.start()
-        except BaseException:
+        except BaseException as error:
             await self._consumer.stop()
+            if isinstance(error, KafkaConnectionError):
+                raise KafkaConnectionError(f"Kafka at {self._options['bootstrap_servers']} doesn't answer") from None
             raise
         return self
 

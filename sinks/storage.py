@@ -13,7 +13,7 @@ COUNTED_ROWS = 100_000
 
 _STATE = """
 select array(select inhrelid::regclass::text from pg_inherits where inhparent = 'eye.events'::regclass),
-    (select count(*) from (select from eye.events_default limit %s) some),
+    (select count(*) from (select from eye.events_default limit %s) counted),
     (select min(occurred_at) from eye.events),
     (select min(received_at) from eye.rejected_events),
     (select min(started_at) from eye.sessions)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eye import lag
+from eye import lag, operators
 from eye.lag import Lag, read_lag
 from eye.settled import wait_until_settled
 from eye.stack import environment
@@ -79,6 +79,21 @@ def test_the_command_prints_json_or_a_table(settings: Settings) -> None:
     assert "seconds" in ran.stdout
 
 
+def test_watching_shows_it_again_until_ctrl_c(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = iter([None])
+
+    def ctrl_c_in_the_second_pause(_: float) -> None:
+        if next(pauses, "ended"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(operators, "sleep", ctrl_c_in_the_second_pause)
+
+    ran = run_eye("lag", "--watch", "--json", env=environment(settings))
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [len(json.loads(line)) for line in ran.stdout.splitlines()] == [12, 12]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -93,5 +108,5 @@ async def test_what_is_missing_is_told_in_a_sentence(settings: Settings, changes
         ran = await asyncio.to_thread(run_eye, command, env=environment(settings) | changes)
 
         assert (ran.returncode, ran.stdout) == (1, "")
-        assert ran.stderr.startswith("eye: ")
+        assert ran.stderr.splitlines()[-1].startswith("eye: ")
         assert "Traceback" not in ran.stderr

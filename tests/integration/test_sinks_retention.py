@@ -167,6 +167,7 @@ async def test_only_one_does_it_at_a_time(dsn: str, connection: AsyncConnection)
         await other.execute("select pg_advisory_lock(hashtext('eye.retention'))")
 
         assert await take_out_expired(connection, POLICY, NOW) is None
+        await other.execute("select pg_advisory_unlock_all()")
 
     assert await take_out_expired(connection, POLICY, NOW) == NOTHING
 
