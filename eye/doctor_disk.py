@@ -40,7 +40,7 @@ def examine_server_disk(what: str, host: str | None, directory: str) -> Iterator
     if host and not host.startswith("/") and host not in _HERE:
         return
     try:
-        there = bool(directory) and Path(directory).is_dir()
+        there = Path(directory).is_absolute() and Path(directory).is_dir()
     except OSError:
         return
     if there:

@@ -109,7 +109,7 @@ def test_disks_clocks_positions_and_retention_are_looked_at(settings: Settings, 
     _, findings, _ = examined(env)
 
     assert {
-        "disk of the data directory", "disk of broker 1", "disk of Postgres", "clock of Postgres", "positions",
+        "disk of the data directory", "disk of Postgres", "clock of Postgres", "positions",
         "clock of the gateways", "offsets' retention of broker 1", "partitions ahead", "default partition", "retention",
     } <= set(findings)  # fmt: skip
     assert findings["spool"]["seen"].startswith("5 bytes in 1 files")
