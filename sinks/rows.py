@@ -14,7 +14,7 @@ import msgspec
 from schemas.event import MAX_TEXT
 from schemas.ids import row_id
 from schemas.lenient import replace_unstorable
-from schemas.record import CATEGORY, NAME, RawRecord, open_envelope, place_in_source
+from schemas.record import CATEGORY, NAME, SOURCE, RawRecord, open_envelope
 from schemas.session import decode_session
 from schemas.verdict import Code, Rejected, Violation, decode_accepted, decode_rejected
 from sinks import copy
@@ -206,10 +206,10 @@ def _ids(application: str, event_id: str) -> tuple[UUID, str | None]:
 
 def _source(record: RawRecord) -> tuple[bytes, bytes]:
     """Return partition and offset of the raw record as fields, NULL where no header tells."""
-    place = place_in_source(record.headers)
     try:
-        return (copy.int4(place[0]), copy.int8(place[1])) if place else (copy.NULL, copy.NULL)
-    except struct.error:
+        _, partition, offset = dict(record.headers)[SOURCE].rsplit(b":", 2)
+        return copy.int4(int(partition)), copy.int8(int(offset))
+    except (KeyError, ValueError, struct.error):
         return copy.NULL, copy.NULL
 
 
