@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import psycopg
 from aiokafka import TopicPartition
 
-from eye.topics import connected_admin
+from gateway.lookback import committed_offsets
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from stream.transport.lookup import Lookup
@@ -46,9 +46,7 @@ async def wait_until_settled(settings: Settings, seconds: float = 60.0) -> None:
 
 async def judged_positions(settings: Settings) -> Positions:
     """Return how far the stream has committed the raw topic."""
-    async with connected_admin(settings) as admin:
-        committed = await admin.list_consumer_group_offsets(settings.stream_group)
-        return {tp: found.offset for tp, found in committed.items() if found.offset >= 0}
+    return await committed_offsets(settings, settings.stream_group)
 
 
 async def stored_positions(settings: Settings) -> Positions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
@@ -10,12 +11,13 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, KafkaError
 
 from schemas.record import to_millis
 from schemas.settings import Settings
 
 _FETCH_MS = 50
+_COORDINATOR_SECONDS = 10.0
 _FETCH_BYTES = 1024 * 1024
 
 
@@ -113,11 +115,24 @@ class Lookback:
 
 
 async def committed_offsets(settings: Settings, group: str) -> dict[TopicPartition, int]:
-    """Return the offsets that a consumer group has committed. Raises KafkaError."""
+    """Return the offsets that a consumer group has committed. Raises KafkaError.
+
+    A broker that never had a group makes the topic for offsets when it is first asked: that is waited for.
+    """
     admin = AIOKafkaAdminClient(**settings.kafka_client())
     try:
         await admin.start()
-        committed = await admin.list_consumer_group_offsets(group)
+        deadline = time.monotonic() + _COORDINATOR_SECONDS
+        while True:
+            try:
+                committed = await admin.list_consumer_group_offsets(group)
+            except GroupCoordinatorNotAvailableError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return {tp: found.offset for tp, found in committed.items() if found.offset >= 0}
+    except KafkaConnectionError:
+        raise KafkaConnectionError(f"Kafka at {settings.kafka_bootstrap_servers} doesn't answer") from None
     finally:
         await admin.close()
-    return {tp: found.offset for tp, found in committed.items() if found.offset >= 0}
