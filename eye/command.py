@@ -6,22 +6,27 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import psycopg
 import typer
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from eye import doctor, keys
+from eye import doctor, keys, operators
 from eye.local.errors import LocalError
 from eye.logs import configure_logs
 from eye.send import SendError, send_file
 from eye.settled import NotSettled
 from eye.stack import read_note
+from eye.terminal import AsJson, Yes, err, out
+from eye.terminal import confirm as _confirm
+from eye.terminal import fail as _fail
+from eye.terminal import print_found as _print
+from eye.terminal import read_settings as _settings
+from eye.topics import TopicMissing
+from eye.trace import TraceError
 from schemas.catalogue import CatalogueError
 from schemas.event import MAX_TEXT
 from schemas.settings import Settings, SettingsError
@@ -41,19 +46,16 @@ keys_app = typer.Typer(help="The applications' keys, in applications.toml.", no_
 app.add_typer(topics_app, name="topics")
 app.add_typer(keys_app, name="keys")
 
-_WIDTH_OF_FILES = 160
-
-out, err = Console(), Console(stderr=True)
-if not out.is_terminal:
-    out.width = _WIDTH_OF_FILES
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
-
 _EXPECTED = (
     SettingsError, CatalogueError, LocalError, SendError, NotSettled, MigrationError, keys.KeyFileError,
-    KafkaError, psycopg.Error, OSError,
+    TopicMissing, TraceError, KafkaError, psycopg.Error, OSError,
 )  # fmt: skip
+
+
+app.command(epilog="Example: `eye lag --watch`")(operators.lag)
+app.command(epilog="Example: `eye trace order-1 --since 1h`")(operators.trace)
+app.command(epilog="Example: `eye ledger --since 2h`")(operators.ledger)
+app.command(epilog="Example: `eye retention --dry-run`")(operators.retention)
 
 
 def main() -> None:
@@ -70,17 +72,6 @@ def main() -> None:
             name = "_".join(["EYE", *map(str, fault["loc"])]).upper()
             err.print(f"eye: {name}: {fault['msg']}", style="red", markup=False, highlight=False)
         raise SystemExit(2) from None
-
-
-def _settings() -> Settings:
-    """Read the settings; a stack that runs here lends what they lack."""
-    settings = Settings()
-    configure_logs(settings.log_level)
-    note = read_note(settings.data_dir)
-    if note is not None and settings.kafka_bootstrap_servers is None and settings.postgres_dsn is None:
-        lent = {name[4:].lower(): value for name, value in note.items() if name.startswith("EYE_")}
-        settings = Settings(**{**lent, **settings.model_dump(include=settings.model_fields_set)})
-    return settings
 
 
 @app.command(epilog="Example: `eye up`")
@@ -250,27 +241,3 @@ def _print_keys(entries: Iterable[keys.KeyEntry], as_json: bool) -> None:
     found = [{"application": e.application, "sha256": e.fingerprint, "scopes": e.scopes} for e in entries]
     rows = [[e.application, e.fingerprint, ", ".join(e.scopes)] for e in entries]
     _print(found, rows, ["application", "sha256", "scopes"], as_json)
-
-
-def _confirm(question: str, yes: bool) -> None:
-    """Ask before changing data; without a terminal the answer has to be --yes."""
-    if yes:
-        return
-    if not out.is_terminal:
-        _fail("this changes data: say --yes")
-    typer.confirm(question, abort=True)
-
-
-def _fail(sentence: str) -> NoReturn:
-    err.print(f"eye: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(1)
-
-
-def _print(found: Any, rows: Iterable[Sequence[str]], columns: Sequence[str], as_json: bool) -> None:
-    if as_json:
-        out.print_json(json.dumps(found))
-        return
-    table = Table(*columns, show_header=bool(columns), box=None)
-    for row in rows:
-        table.add_row(*row)
-    out.print(table, soft_wrap=True)

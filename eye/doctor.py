@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 
+from eye.doctor_disk import examine_data_dir
+from eye.doctor_kafka import examine_kafka
+from eye.doctor_postgres import examine_postgres
+from eye.finding import Finding
 from eye.keys import KeyFileError, list_keys
-from eye.topics import check_topics
 from schemas.catalogue import CatalogueError
-from schemas.settings import Settings, SettingsError
-from sinks.migrate import pending
-
-_CONNECT_SECONDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: whether it is right, what was seen, and what to do when it is wrong."""
-
-    what: str
-    ok: bool
-    seen: str
-    mend: str = ""
+from schemas.settings import Settings
+from sinks.retention import policy_of
 
 
 def effective_settings(settings: Settings) -> dict[str, str]:
@@ -60,8 +49,10 @@ def examine(settings: Settings) -> list[Finding]:
     return [
         *_event_types(settings),
         *_keys(settings),
-        *asyncio.run(_topics(settings)),
-        *asyncio.run(_postgres(settings)),
+        *_retention(settings),
+        *asyncio.run(examine_kafka(settings)),
+        *asyncio.run(examine_postgres(settings)),
+        *examine_data_dir(settings),
     ]
 
 
@@ -76,6 +67,18 @@ def _event_types(settings: Settings) -> Iterator[Finding]:
         yield Finding("event types", True, f"{number} in {', '.join(settings.event_types)}")
 
 
+def _retention(settings: Settings) -> Iterator[Finding]:
+    wanted, kept = settings.events_retention_days, policy_of(settings).events
+    if wanted is None or kept is None:
+        yield Finding("retention", True, "events are kept for ever")
+        return
+    mend = f"Set EYE_EVENTS_RETENTION_DAYS to {kept.days} or more, or keep Kafka's records for less long."
+    seen = f"events are kept for {kept.days} days, by month"
+    if kept.days > wanted:
+        seen += f", not {wanted}: Kafka may hold records of them until then"
+    yield Finding("retention", kept.days == wanted, seen, mend)
+
+
 def _keys(settings: Settings) -> Iterator[Finding]:
     path = settings.applications_file
     try:
@@ -84,34 +87,3 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         yield Finding("keys", False, str(error), "Mend the file: the gateway goes on with the keys it read before.")
     else:
         yield Finding("keys", number > 0, f"{number} in {path}", "Make one: `eye keys add APPLICATION`.")
-
-
-async def _topics(settings: Settings) -> list[Finding]:
-    try:
-        states = await check_topics(settings)
-    except (KafkaError, SettingsError) as error:
-        mend = "Set EYE_KAFKA_BOOTSTRAP_SERVERS (and the security settings) to a Kafka that answers."
-        return [Finding("Kafka", False, str(error) or repr(error), mend)]
-    return [Finding("Kafka", True, f"answers at {settings.kafka_bootstrap_servers}")] + [
-        Finding(
-            f"topic {state.name}",
-            not state.differences,
-            "; ".join(state.differences) or f"{state.partitions} partitions",
-            "`eye topics create` makes what is missing; what differs is changed with Kafka's own tools.",
-        )
-        for state in states
-    ]
-
-
-async def _postgres(settings: Settings) -> list[Finding]:
-    try:
-        async with await psycopg.AsyncConnection.connect(settings.dsn, connect_timeout=_CONNECT_SECONDS) as connection:
-            version = connection.info.server_version
-        left = await pending(settings.dsn)
-    except (psycopg.Error, SettingsError) as error:
-        return [Finding("Postgres", False, str(error).strip(), "Set EYE_POSTGRES_DSN to a Postgres that answers.")]
-    seen = f"{len(left)} pending: {', '.join(left)}" if left else "all applied"
-    return [
-        Finding("Postgres", True, f"answers, version {version // 10000}.{version % 10000}"),
-        Finding("migrations", not left, seen, "Apply them: `eye migrate`."),
-    ]

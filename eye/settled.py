@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import psycopg
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
+from gateway.lookback import committed_offsets
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from stream.transport.lookup import Lookup
@@ -17,7 +17,11 @@ Positions = Mapping[TopicPartition, int]
 
 _POLL_SECONDS = 0.1
 
-_STORED = "select topic, partition, next_offset from eye.sink_positions where topic = any(%s) and sink like %s"
+_CONNECT_SECONDS = 5
+
+_STORED = """
+select topic, partition, next_offset, sink from eye.sink_positions where topic = any(%s) and sink = any(%s)
+"""
 
 
 class NotSettled(Exception):
@@ -42,22 +46,25 @@ async def wait_until_settled(settings: Settings, seconds: float = 60.0) -> None:
 
 async def judged_positions(settings: Settings) -> Positions:
     """Return how far the stream has committed the raw topic."""
-    admin = AIOKafkaAdminClient(**settings.kafka_client())
-    await admin.start()
-    try:
-        committed = await admin.list_consumer_group_offsets(settings.stream_group)
-        return {tp: found.offset for tp, found in committed.items()}
-    finally:
-        await admin.close()
+    return await committed_offsets(settings, settings.stream_group)
 
 
 async def stored_positions(settings: Settings) -> Positions:
     """Return how far the sinks have stored each topic."""
-    topics = topic_names(settings)
-    arguments = ([topics.validated, topics.rejected, topics.sessions], f"{settings.group}%")
-    async with await psycopg.AsyncConnection.connect(settings.dsn) as connection:
-        rows = await (await connection.execute(_STORED, arguments)).fetchall()
-    return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
+    async with await psycopg.AsyncConnection.connect(settings.dsn, connect_timeout=_CONNECT_SECONDS) as connection:
+        return await read_stored_positions(connection, settings)
+
+
+async def read_stored_positions(connection: psycopg.AsyncConnection, settings: Settings) -> Positions:
+    """Return how far the sinks have stored each topic, as a transaction of the caller's sees it."""
+    topics, group = topic_names(settings), settings.group
+    sinks = {
+        topics.validated: f"{group}events",
+        topics.rejected: f"{group}rejected_events",
+        topics.sessions: f"{group}sessions",
+    }
+    rows = await (await connection.execute(_STORED, (list(sinks), list(sinks.values())))).fetchall()
+    return {TopicPartition(topic, partition): offset for topic, partition, offset, sink in rows if sinks[topic] == sink}
 
 
 def _partitions(settings: Settings, topic: str) -> list[TopicPartition]:

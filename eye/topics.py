@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from schemas.settings import Settings
 from schemas.topics import TopicSpec, topic_specs
+
+
+class TopicMissing(Exception):
+    """A topic that should be there is not; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class TopicState:
 
 async def create_topics(settings: Settings) -> list[TopicState]:
     """Make the topics that are missing; those that exist are left as they are. Raises KafkaError."""
-    async with _admin(settings) as admin:
+    async with connected_admin(settings) as admin:
         existing = set(await admin.list_topics())
         replicas = settings.replication_factor or min(3, len((await admin.describe_cluster())["brokers"]))
         missing = [spec for spec in topic_specs(settings) if spec.name not in existing]
@@ -38,7 +43,7 @@ async def create_topics(settings: Settings) -> list[TopicState]:
 
 async def check_topics(settings: Settings) -> list[TopicState]:
     """Hold the topics against what is expected, changing nothing. Raises KafkaError."""
-    async with _admin(settings) as admin:
+    async with connected_admin(settings) as admin:
         existing = set(await admin.list_topics())
         return [
             await _state(admin, spec, False)
@@ -48,11 +53,28 @@ async def check_topics(settings: Settings) -> list[TopicState]:
         ]
 
 
+async def topic_partitions(settings: Settings) -> dict[str, list[TopicPartition]]:
+    """Return the partitions of the four topics as they are. Raises KafkaError, TopicMissing."""
+    names = [spec.name for spec in topic_specs(settings)]
+    async with connected_admin(settings) as admin:
+        if missing := sorted(set(names) - set(await admin.list_topics())):
+            raise TopicMissing(f"topic {missing[0]} doesn't exist: make it with `eye topics create`")
+        described = await admin.describe_topics(names)
+    return {
+        found["topic"]: [TopicPartition(found["topic"], number) for number in range(len(found["partitions"]))]
+        for found in described
+    }
+
+
 @asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def connected_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Lend an admin client of Kafka. Raises KafkaError when Kafka is away."""
     admin = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=15_000)
     try:
-        await admin.start()
+        try:
+            await admin.start()
+        except KafkaConnectionError:
+            raise KafkaConnectionError(f"Kafka at {settings.kafka_bootstrap_servers} doesn't answer") from None
         yield admin
     finally:
         await admin.close()
@@ -90,5 +112,10 @@ async def _state(admin: AIOKafkaAdminClient, spec: TopicSpec, created: bool) -> 
 
 
 async def _config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
-    responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    return await read_config(admin, ConfigResource(ConfigResourceType.TOPIC, topic))
+
+
+async def read_config(admin: AIOKafkaAdminClient, resource: ConfigResource) -> dict[str, str]:
+    """Return the configuration of a topic or a broker. Raises KafkaError."""
+    responses = await admin.describe_configs([resource])
     return {entry[0]: entry[1] for response in responses for resource in response.resources for entry in resource[4]}

@@ -38,6 +38,7 @@ from gateway.reads import (
 )
 from gateway.room import Room
 from gateway.state import GATEWAY, Gateway
+from gateway.tracing import TRACING, Tracing, get_trace
 from gateway.traffic import Traffic
 from schemas.settings import Settings, SettingsError
 
@@ -82,6 +83,7 @@ def build_app(settings: Settings) -> web.Application:
         rates=Rates(),
         threads=ThreadPoolExecutor(THREADS, "large bodies"),
     )
+    app[TRACING] = Tracing()
     for route in _routes(settings):
         handler = route.handler if route.access is Access.OPEN else guarded(room.seated(route.handler), route.access)
         app.router.add_route(route.method, route.path, handler)
@@ -99,6 +101,7 @@ def _routes(settings: Settings) -> list[Route]:
         Route("GET", "/events", get_events, Access.READ),
         Route("GET", "/events/", get_events, Access.READ),
         Route("GET", "/events/{event_id}", get_event, Access.READ),
+        Route("GET", "/events/{event_id}/trace", get_trace, Access.READ),
         Route("GET", "/sessions", get_sessions, Access.READ),
         Route("GET", "/sessions/{session_id}", get_session, Access.READ),
         Route("GET", "/sessions/{session_id}/events", get_session_events, Access.READ),

@@ -98,6 +98,11 @@ class KeyRing:
         known = self._keys.get(digest)
         return known.grant if known is not None and hmac.compare_digest(known.sha256, digest) else None
 
+    @property
+    def applications(self) -> set[str]:
+        """The applications that have a key."""
+        return {known.grant.application for known in self._keys.values()}
+
     def refresh(self) -> None:
         """Read the file again if it has changed; looks at most once a second."""
         now = self._clock()

@@ -86,12 +86,19 @@ def _reading() -> Json:
     summary = _call("Counts by code and event type", "Counts", refused, _type_and_time("received_at"))
     return {
         "/events/{event_id}": {"get": _call("One event, stored or rejected", either, [*refused, 404], [event_id])},
+        "/events/{event_id}/trace": {"get": _trace_call(event_id)},
         "/sessions": {"get": _call("Sessions, by started_at", "Sessions", refused, sessions)},
         "/sessions/{session_id}": {"get": _call("A session's summary", "Session", [*refused, 404], [session_id])},
         "/sessions/{session_id}/events": {"get": _call("A session's events in order", "Events", refused, events)},
         "/errors": {"get": _call("Rejected events, by received_at", "Errors", refused, errors)},
         "/errors/summary": {"get": summary},
     }
+
+
+def _trace_call(event_id: Json) -> Json:
+    since = _query("since", "How far back to look for what has no row; default: ten minutes.", format="date-time")
+    problems = [400, 401, 403, 404, 503]
+    return _call("What became of an event, step by step, with each step's time", "Traces", problems, [event_id, since])
 
 
 def _catalogue() -> Json:

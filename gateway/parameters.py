@@ -73,6 +73,7 @@ EVENTS: Mapping[str, Parser] = {"session_id": text, **SESSION_EVENTS}
 ERRORS: Mapping[str, Parser] = {"code": text, **SESSION_EVENTS}
 SUMMARY: Mapping[str, Parser] = {"category": text, "name": text, "from": parse_timestamp, "to": parse_timestamp}
 SESSIONS: Mapping[str, Parser] = {"status": session_status, **PAGE}
+TRACE: Mapping[str, Parser] = {"since": parse_timestamp}
 VERSION: Mapping[str, Parser] = {"version": version}
 
 

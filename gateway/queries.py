@@ -112,3 +112,25 @@ SUMMARY = Listing(
     group="code, event.category, event.name",
     order="count(*) desc, code, event.category, event.name",
 )
+
+SINK_POSITIONS = """
+    select topic, partition, next_offset from eye.sink_positions
+    where topic = any(%(topics)s) and sink = any(%(sinks)s)"""
+
+# when a row was stored is known where Postgres keeps the times of commits
+_STORED_AT = """
+    case when current_setting('track_commit_timestamp') = 'on' then pg_xact_commit_timestamp(event.xmin) end
+    as stored_at"""
+
+TRACED_EVENTS = f"""
+    select coalesce(event.client_event_id, event.event_id::text) as event_id, event.application, event.received_at,
+        event.source_partition, event.source_offset, event.event_id::text as row_id, array[]::text[] as codes,
+        {_STORED_AT}
+    from eye.events event join eye.event_keys key using (occurred_at, event_id, application)
+    where key.event_id = any(%(ids)s)"""
+
+TRACED_REJECTED = f"""
+    select coalesce(event.client_event_id, event.event_id::text) as event_id, event.application, event.received_at,
+        event.source_partition, event.source_offset, event.event_id::text as row_id, event.codes,
+        {_STORED_AT}
+    from eye.rejected_events event where event.event_id = any(%(ids)s)"""

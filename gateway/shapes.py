@@ -9,6 +9,7 @@ import msgspec
 from gateway.problems import ProblemCode
 from gateway.results import Answer
 from gateway.rows import Count, RejectedEvent, Session, StoredEvent
+from gateway.trace import Traces
 from schemas.event import MAX_TEXT, REQUIRED_FIELDS
 from schemas.settings import Settings
 from schemas.verdict import Violation
@@ -21,7 +22,7 @@ _REF = "#/components/schemas/{name}"
 def shapes(settings: Settings) -> Json:
     """Return every shape by its name."""
     (_, read) = msgspec.json.schema_components(
-        [Answer, StoredEvent, RejectedEvent, Session, Count, Violation], ref_template=_REF
+        [Answer, StoredEvent, RejectedEvent, Session, Count, Traces, Violation], ref_template=_REF
     )
     read["StoredEvent"]["properties"]["data"] = {"type": "object"}
     read["RejectedEvent"]["properties"]["errors"] = {"type": "array", "items": _ref("Violation")}

@@ -67,6 +67,15 @@ def to_millis(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
+def place_in_source(headers: Headers) -> tuple[int, int] | None:
+    """Return partition and offset of the raw record that a verdict was made of, None where no header tells."""
+    try:
+        _, partition, offset = dict(headers)[SOURCE].rsplit(b":", 2)
+        return int(partition), int(offset)
+    except (KeyError, ValueError):
+        return None
+
+
 class Envelope(msgspec.Struct, frozen=True, gc=False):
     """What a raw record says about its event, apart from the value.
 

@@ -57,6 +57,17 @@ class Settings(BaseSettings):
     validated_retention_hours: Count = Field(168, description="How long `events.validated` is kept.")
     rejected_retention_hours: Count = Field(720, description="How long `events.rejected` is kept.")
 
+    # Postgres
+    events_retention_days: Count | None = Field(
+        None, description="How long events are kept, by month; no shorter than in Kafka. Empty: for ever."
+    )
+    rejected_retention_days: Count | None = Field(
+        None, description="How long rejected events are kept. Empty: for ever."
+    )
+    sessions_retention_days: Count | None = Field(
+        None, description="How long sessions are kept after their last change. Empty: for ever."
+    )
+
     # gateway
     gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: Port = Field(8080, description="Port the gateway listens on; 0: any that is free.")
@@ -134,7 +145,8 @@ class Settings(BaseSettings):
 
     @field_validator(
         "kafka_bootstrap_servers", "postgres_dsn", "max_age_seconds", "replication_factor", "applications", "spool_dir",
-        "stream_port", "sinks_port", "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", mode="before",
+        "stream_port", "sinks_port", "events_retention_days", "rejected_retention_days", "sessions_retention_days",
+        "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:

@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from schemas.settings import Settings
 from schemas.topics import topic_names
+from sinks.housekeeping import keep_house
 from sinks.metrics import SinkMetrics
-from sinks.partitions import keep_partitions
 from sinks.pool import Pool, make_pool
+from sinks.retention import Policy, policy_of
 from sinks.works import table_works
 from stream.transport.app import ChunkApp
 from stream.transport.instance import claim_instance
@@ -40,7 +41,8 @@ def build_worker(settings: Settings) -> Worker:
             return await lookup.bounds(TopicPartition(topic, partition))
 
     registry = CollectorRegistry()
-    works = table_works(settings, pool, SinkMetrics(registry), bounds)
+    metrics = SinkMetrics(registry)
+    works = table_works(settings, pool, metrics, bounds)
 
     def make_work(topic: str, partition: int) -> PartitionWork:
         return works[topic](partition)
@@ -66,14 +68,15 @@ def build_worker(settings: Settings) -> Worker:
             partitions.hand(chunk)
 
     address = (settings.worker_host, settings.sinks_port) if settings.sinks_port is not None else None
-    return Worker(app, partitions, registry, address=address, report_positions=True, surroundings=_database(pool))
+    database = _database(pool, policy_of(settings), metrics)
+    return Worker(app, partitions, registry, address=address, report_positions=True, surroundings=database)
 
 
 @asynccontextmanager
-async def _database(pool: Pool) -> AsyncIterator[None]:
-    """Keep the pool open, and the partitions of eye.events ahead of need, for as long as the worker lives."""
+async def _database(pool: Pool, policy: Policy, metrics: SinkMetrics) -> AsyncIterator[None]:
+    """Keep the pool open, and the tables in order, for as long as the worker lives."""
     async with pool:
-        keeping = asyncio.create_task(keep_partitions(pool))
+        keeping = asyncio.create_task(keep_house(pool, policy, metrics))
         try:
             yield
         finally:

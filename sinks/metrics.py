@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from sinks.storage import Storage
 
 
 class SinkMetrics:
@@ -25,6 +28,16 @@ class SinkMetrics:
             "eye_sinks_chunk_seconds", "Time from a chunk to its committed rows.", ["table"], registry=registry
         )
 
+        self._months_ahead = Gauge(
+            "eye_events_partitions_ahead", "Months after this one that have a partition.", registry=registry
+        )
+        self._default_rows = Gauge(
+            "eye_events_default_rows", "Events in the default partition, counted up to 100,000.", registry=registry
+        )
+        self._oldest = Gauge(
+            "eye_oldest_row_seconds", "Age of a table's oldest row, by its own time.", ["table"], registry=registry
+        )
+
     @contextmanager
     def chunk(self, table: str) -> Iterator[None]:
         """Time the work on one chunk; what fails is not counted."""
@@ -36,3 +49,10 @@ class SinkMetrics:
         self._records.labels(table).inc(records)
         self._rows.labels(table).inc(rows)
         self._refused.labels(table).inc(refused)
+
+    def show(self, storage: Storage, now: datetime) -> None:
+        """Show the state of the tables."""
+        self._months_ahead.set(storage.months_ahead)
+        self._default_rows.set(storage.default_rows)
+        for table, moment in storage.oldest.items():
+            self._oldest.labels(table).set((now - moment).total_seconds() if moment else 0)

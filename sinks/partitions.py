@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from typing import Never
-
-import psycopg
-
 from sinks.pool import Pool, lend
-
-log = logging.getLogger(__name__)
 
 AHEAD_MONTHS = 3
 """How many months after this one have a partition."""
 
 _MAKE = "select * from eye.make_event_partitions(%s)"
-
-_EVERY_SECONDS, _AGAIN_SECONDS = 6 * 3600.0, 60.0
 
 
 async def make_partitions(pool: Pool) -> list[str]:
@@ -30,16 +20,3 @@ async def make_partitions(pool: Pool) -> list[str]:
         await connection.execute("set local statement_timeout = '10min'")  # as long as moving many rows may take
         made = await (await connection.execute(_MAKE, (AHEAD_MONTHS,))).fetchall()
     return [name for (name,) in made]
-
-
-async def keep_partitions(pool: Pool) -> Never:
-    """Make partitions now and every six hours; a failure is logged and tried again soon."""
-    while True:
-        try:
-            made = await make_partitions(pool)
-        except psycopg.Error as error:
-            log.warning("no partitions made, events go to the default one: %s", error)
-            await asyncio.sleep(_AGAIN_SECONDS)
-        else:
-            log.info("partitions made: %s", ", ".join(made) or "none")
-            await asyncio.sleep(_EVERY_SECONDS)

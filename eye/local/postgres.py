@@ -29,6 +29,7 @@ SETTINGS = {
     "shared_buffers": "256MB",
     "wal_compression": "on",
     "max_wal_size": "2GB",
+    "track_commit_timestamp": "on",  # tells a trace when a row was stored
 }
 """What differs from PostgreSQL's own defaults. `fsync` does not."""
 

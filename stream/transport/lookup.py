@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.record import to_millis
 from schemas.settings import Settings
+from stream.transport.chunk import Chunk
 
 _FETCH_MS = 50
 _STUCK_SECONDS = 30.0
@@ -62,8 +63,8 @@ class Lookup:
         if since is None:
             self._consumer.seek(tp, max(offset, earliest))
         else:
-            found = (await self._consumer.offsets_for_times({tp: max(to_millis(since), 0)}))[tp]
-            self._consumer.seek(tp, found.offset if found else end)
+            found = await self.offset_at(tp, since)
+            self._consumer.seek(tp, end if found is None else found)
         moved_at = time.monotonic()
         while not await self._at_end(tp):
             for record in (await self._consumer.getmany(tp, timeout_ms=_FETCH_MS)).get(tp, []):
@@ -73,6 +74,32 @@ class Lookup:
                 raise LookupError(
                     f"{tp.topic}:{tp.partition} can't be read to its end: a transaction is left open in it"
                 )
+
+    async def chunks(self, tp: TopicPartition, start: int, end: int, most: int) -> AsyncIterator[Chunk]:
+        """Yield a partition's committed records from `start` up to `end`, at most so many at once.
+
+        The chunks follow each other without a gap, and cover all of it. Raises LookupError when an open transaction
+        keeps it from reaching `end` for half a minute.
+        """
+        if start >= end:  # a consumer that is stopped right after an assignment may never end
+            return
+        self._consumer.assign([tp])
+        self._consumer.seek(tp, start)
+        moved_at = time.monotonic()
+        while start < end:
+            found = await self._consumer.getmany(tp, timeout_ms=_FETCH_MS, max_records=most)
+            reached = min(await self._consumer.position(tp), end)
+            if reached > start:
+                records = [record for record in found.get(tp, []) if record.offset < end]
+                yield Chunk(tp.topic, tp.partition, start, reached, records)
+                start, moved_at = reached, time.monotonic()
+            elif time.monotonic() - moved_at > _STUCK_SECONDS:
+                raise LookupError(f"{tp.topic}:{tp.partition} can't be read on from offset {start}")
+
+    async def offset_at(self, tp: TopicPartition, moment: datetime) -> int | None:
+        """Return the first offset written at a moment or after it; None where there is none."""
+        found = (await self._consumer.offsets_for_times({tp: max(to_millis(moment), 0)}))[tp]
+        return found.offset if found else None
 
     async def _at_end(self, tp: TopicPartition) -> bool:
         """Tell whether everything was read; the end is that of all records, so that no open transaction hides any."""

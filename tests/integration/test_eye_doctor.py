@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from eye import doctor_disk
 from eye.stack import environment
 from schemas.settings import Settings
 from schemas.topics import topic_names
@@ -97,6 +99,54 @@ def test_topics_that_differ_are_findings(settings: Settings, env: dict[str, str]
     assert code == 1
     assert len(wrong(findings)) == 4
     assert findings[f"topic {topic_names(settings).raw}"]["seen"] == "3 partitions, expected 12"
+
+
+def test_disks_clocks_positions_and_retention_are_looked_at(settings: Settings, env: dict[str, str]) -> None:
+    spool = settings.data_dir / "spool"
+    spool.mkdir(parents=True)
+    (spool / "0001").write_bytes(b"12345")
+
+    _, findings, _ = examined(env)
+
+    assert {
+        "disk of the data directory", "disk of Postgres", "clock of Postgres", "positions",
+        "clock of the gateways", "offsets' retention of broker 1", "partitions ahead", "default partition", "retention",
+    } <= set(findings)  # fmt: skip
+    assert findings["spool"]["seen"].startswith("5 bytes in 1 files")
+
+
+def test_what_will_hurt_later_is_found_with_its_mend(settings: Settings, env: dict[str, str]) -> None:
+    later = {"EYE_RAW_RETENTION_HOURS": "1000", "EYE_EVENTS_RETENTION_DAYS": "30"}
+    topics = topic_names(settings)
+    with psycopg.connect(settings.dsn) as connection:
+        connection.execute(
+            "insert into eye.events (event_id, application, session_id, category, name, occurred_at, received_at,"
+            " schema_version, data) values (gen_random_uuid(), 'shop', 's', 'c', 'n', now(), now(), 1, '{}')"
+        )
+        connection.execute(
+            "insert into eye.sink_positions (sink, topic, partition, next_offset) values (%s, %s, 0, 1000)",
+            (f"{settings.group}events", topics.validated),
+        )
+
+    code, findings, _ = examined(env | later)
+
+    assert code == 1
+    mends = wrong(findings)
+    assert mends.keys() == {
+        f"topic {topics.raw}", "offsets' retention of broker 1", "retention", "partitions ahead", "positions",
+    }  # fmt: skip
+    assert "offsets.retention.minutes to 60000" in mends["offsets' retention of broker 1"]
+    assert "EYE_EVENTS_RETENTION_DAYS to 48" in mends["retention"]
+    assert findings["positions"]["seen"] == f"{topics.validated}:0 is at 1000, but goes from 0 to 0"
+
+
+def test_a_disk_that_runs_full_is_found(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_disk, "LEAST_BYTES", 2**60)
+
+    _, findings, _ = examined(env)
+
+    assert all(what.startswith("disk of ") and "Make room" in mend for what, mend in wrong(findings).items())
+    assert "disk of the data directory" in wrong(findings)
 
 
 def test_people_are_shown_tables_without_secrets(env: dict[str, str]) -> None:

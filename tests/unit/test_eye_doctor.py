@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eye.doctor import effective_settings
+from eye.doctor_disk import examine_server_disk
 from schemas.settings import Settings
 
 
@@ -53,3 +55,18 @@ def test_the_rest_of_a_dsn_is_shown() -> None:
     found = shown(postgres_dsn="postgresql://eye:secret@db/events")["EYE_POSTGRES_DSN"]
 
     assert set(found.split()) == {"user=eye", "password=***", "dbname=events", "host=db"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "/run/postgresql", None])
+def test_the_disk_of_a_server_on_this_machine_is_looked_at(host: str | None, tmp_path: Path) -> None:
+    [found] = examine_server_disk("disk", host, str(tmp_path))
+
+    assert (found.what, str(tmp_path) in found.seen) == ("disk", True)
+
+
+@pytest.mark.parametrize(
+    ("host", "directory"),
+    [("db.example.com", "/"), ("127.0.0.1", "/no/such/directory"), ("127.0.0.1", "."), (None, "")],
+)
+def test_a_disk_elsewhere_or_unknown_is_none_of_ours(host: str | None, directory: str) -> None:
+    assert list(examine_server_disk("disk", host, directory)) == []

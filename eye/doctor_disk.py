@@ -1,0 +1,51 @@
+"""Disks: whether there is room where data is kept on this machine, and what waits in the gateway's spool."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from eye.finding import Finding
+from schemas.settings import Settings
+
+LEAST_BYTES = 1024**3
+LEAST_SHARE = 0.05
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+_MEND = "Make room, or give it a larger disk: a full one stops everything. Shorter retention helps from then on."
+
+
+def examine_disk(what: str, directory: Path) -> Finding:
+    """Tell how much room a directory's disk has left; too little is less than 1 GiB, or than a twentieth."""
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    usage = shutil.disk_usage(existing)
+    ok = usage.free >= LEAST_BYTES and usage.free >= LEAST_SHARE * usage.total
+    return Finding(what, ok, f"{_gib(usage.free)} of {_gib(usage.total)} free at {directory}", _MEND)
+
+
+def examine_data_dir(settings: Settings) -> Iterator[Finding]:
+    """Look at the data directory, and at the spool in it where there is one."""
+    yield examine_disk("disk of the data directory", settings.data_dir)
+    spool = settings.spool_directory
+    if spool.is_dir():
+        sizes = [path.stat().st_size for path in spool.rglob("*") if path.is_file()]
+        yield Finding("spool", True, f"{sum(sizes):,} bytes in {len(sizes)} files at {spool}")
+        yield examine_disk("disk of the spool", spool)
+
+
+def examine_server_disk(what: str, host: str | None, directory: str) -> Iterator[Finding]:
+    """Look at a server's directory, where the server is on this machine and we may see it."""
+    if host and not host.startswith("/") and host not in _HERE:
+        return
+    try:
+        there = Path(directory).is_absolute() and Path(directory).is_dir()
+    except OSError:
+        return
+    if there:
+        yield examine_disk(what, Path(directory))
+
+
+def _gib(size: int) -> str:
+    return f"{size / 1024**3:,.1f} GiB"

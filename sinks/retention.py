@@ -1,0 +1,239 @@
+"""What is kept for how long: old partitions of eye.events dropped, old rejected events and sessions deleted.
+
+A key in eye.event_keys keeps its event from being stored twice, so it stays for as long as the row does, and the
+row for as long as Kafka may hold a record of it: what has left cannot come back by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import LiteralString, NamedTuple
+
+from psycopg import AsyncConnection, sql
+
+from schemas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SEGMENT = timedelta(days=7)
+"""Kafka deletes whole segments, so that a record may outlive its topic's retention by as much (segment.ms)."""
+
+BATCH_ROWS = 5_000
+BATCH_BLOCKS = 256
+
+_ALONE = "select pg_try_advisory_lock(hashtext('eye.retention'))"
+_NO_LONGER_ALONE = "select pg_advisory_unlock(hashtext('eye.retention'))"
+
+_PARTITIONS = r"""
+select class.relname, class.relispartition from pg_class class
+where class.relnamespace = 'eye'::regnamespace and class.relkind = 'r' and class.relname ~ '^events_\d{4}_\d{2}$'
+order by class.relname
+"""
+
+_BLOCKS = "select pg_relation_size(%s::regclass) / current_setting('block_size')::int"
+
+_DETACH = "alter table eye.events detach partition eye.{partition}"
+
+_KEEP_LATE_ROWS = """
+with late as (
+    delete from eye.{partition} where ctid >= {first}::tid and ctid < {end}::tid and received_at >= {horizon}
+    returning *
+)
+insert into eye.events select * from late
+"""
+
+_DROP_KEYS = """
+delete from eye.event_keys key using eye.{partition} expired
+where expired.ctid >= {first}::tid and expired.ctid < {end}::tid
+and key.event_id = expired.event_id and key.application = expired.application and key.occurred_at = expired.occurred_at
+"""
+
+_DROP = "drop table eye.{partition}"
+
+_DEFAULT = "eye.events_default where occurred_at < %(horizon)s and received_at < %(horizon)s"
+_REJECTED = "eye.rejected_events where received_at < %(horizon)s"
+_SESSIONS = "eye.sessions where updated_at < %(horizon)s"
+
+_DELETE_DEFAULT = f"""
+with gone as (
+    delete from eye.events_default where ctid = any(array(select ctid from {_DEFAULT} limit %(batch)s))
+    returning event_id, application, occurred_at
+), keys as (
+    delete from eye.event_keys key using gone
+    where key.event_id = gone.event_id and key.application = gone.application and key.occurred_at = gone.occurred_at
+)
+select count(*) from gone
+"""
+
+_DELETE_REJECTED = f"""
+with gone as (
+    delete from eye.rejected_events where ctid = any(array(select ctid from {_REJECTED} limit %(batch)s)) returning 1
+)
+select count(*) from gone
+"""
+
+_DELETE_SESSIONS = """
+delete from eye.sessions where ctid >= {first}::tid and ctid < {end}::tid and updated_at < {horizon}
+"""
+
+
+class Policy(NamedTuple):
+    """How long rows are kept; None: for ever. `events` count from when they occurred and were received."""
+
+    events: timedelta | None
+    rejected: timedelta | None
+    sessions: timedelta | None
+
+
+@dataclass(slots=True)
+class Expired:
+    """What is due, or was taken out: names of partitions, and numbers of rows beside them."""
+
+    partitions: list[str]
+    default_events: int
+    rejected_events: int
+    sessions: int
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is any of it."""
+        return bool(self.partitions or self.default_events or self.rejected_events or self.sessions)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return how long rows are kept: events at least as long as Kafka may hold records of them."""
+    in_kafka = timedelta(hours=max(settings.raw_retention_hours, settings.validated_retention_hours)) + SEGMENT
+    events = _days(settings.events_retention_days)
+    return Policy(
+        events=max(events, in_kafka) if events else None,
+        rejected=_days(settings.rejected_retention_days),
+        sessions=_days(settings.sessions_retention_days),
+    )
+
+
+def _days(days: int | None) -> timedelta | None:
+    return timedelta(days=days) if days else None
+
+
+async def find_expired(connection: AsyncConnection, policy: Policy, now: datetime) -> Expired:
+    """Return what is due now, and change nothing. Raises psycopg.Error."""
+    return Expired(
+        partitions=[name for name, _ in await _due(connection, policy, now)],
+        default_events=await _count(connection, _DEFAULT, now, policy.events),
+        rejected_events=await _count(connection, _REJECTED, now, policy.rejected),
+        sessions=await _count(connection, _SESSIONS, now, policy.sessions),
+    )
+
+
+async def take_out_expired(connection: AsyncConnection, policy: Policy, now: datetime) -> Expired | None:
+    """Take out what is due, and return it; None when somebody else is at it.
+
+    The connection is in autocommit mode. Writers wait only while a partition is detached, 3 s at most: all
+    else is done in small transactions, and may be cut off and begun again at any point. Raises psycopg.Error.
+    """
+    async with _alone(connection) as alone:
+        if not alone:
+            return None
+        due = await _due(connection, policy, now)
+        for partition, attached in due:
+            assert policy.events is not None
+            await _drop_partition(connection, partition, attached, now - policy.events)
+        return Expired(
+            partitions=[name for name, _ in due],
+            default_events=await _delete(connection, _DELETE_DEFAULT, now, policy.events),
+            rejected_events=await _delete(connection, _DELETE_REJECTED, now, policy.rejected),
+            sessions=await _delete_sessions(connection, now, policy.sessions),
+        )
+
+
+@asynccontextmanager
+async def _alone(connection: AsyncConnection) -> AsyncIterator[bool]:
+    """Hold the lock of retention, if nobody else does."""
+    taken = (await (await connection.execute(_ALONE)).fetchone()) == (True,)
+    try:
+        yield taken
+    finally:
+        if taken and not connection.broken:
+            await connection.execute(_NO_LONGER_ALONE)
+
+
+async def _due(connection: AsyncConnection, policy: Policy, now: datetime) -> list[tuple[str, bool]]:
+    """Return the partitions whose month is over for long enough, and whether each is still attached.
+
+    Those of this month and the last are never among them: they are made again and again.
+    """
+    if policy.events is None:
+        return []
+    horizon = min(now - policy.events, _beginning_of_last_month(now))
+    partitions = await (await connection.execute(_PARTITIONS)).fetchall()
+    return [(name, attached) for name, attached in partitions if _end_of(name) <= horizon]
+
+
+def _beginning_of_last_month(now: datetime) -> datetime:
+    last = now.astimezone(UTC).replace(day=1) - timedelta(days=1)
+    return datetime(last.year, last.month, 1, tzinfo=UTC)
+
+
+def _end_of(partition: str) -> datetime:
+    """Return the first moment after a partition's month."""
+    year, month = int(partition[7:11]), int(partition[12:14])
+    return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+
+
+async def _drop_partition(connection: AsyncConnection, partition: str, attached: bool, horizon: datetime) -> None:
+    """Detach a partition, put back what was received lately, forget the other keys, and drop it.
+
+    What is put back stands in the default partition from then on, where it is deleted in its time.
+    """
+    name = sql.Identifier(partition)
+    if attached:
+        async with connection.transaction():
+            await connection.execute("set local lock_timeout = '3s'")
+            await connection.execute(sql.SQL(_DETACH).format(partition=name))
+    async for first, end in _ranges(connection, f"eye.{partition}"):
+        places = {"partition": name, "first": first, "end": end, "horizon": sql.Literal(horizon)}
+        async with connection.transaction():
+            await connection.execute(sql.SQL(_KEEP_LATE_ROWS).format(**places))
+            await connection.execute(sql.SQL(_DROP_KEYS).format(**places))
+    await connection.execute(sql.SQL(_DROP).format(partition=name))
+    log.info("retention: partition %s is dropped", partition)
+
+
+async def _ranges(connection: AsyncConnection, table: str) -> AsyncIterator[tuple[sql.Literal, sql.Literal]]:
+    """Yield a table's stretches of blocks, so that each transaction is a small one."""
+    row = await (await connection.execute(_BLOCKS, (table,))).fetchone()
+    for first in range(0, row[0] if row else 0, BATCH_BLOCKS):
+        yield sql.Literal(f"({first},0)"), sql.Literal(f"({first + BATCH_BLOCKS},0)")
+
+
+async def _count(connection: AsyncConnection, what: LiteralString, now: datetime, kept: timedelta | None) -> int:
+    if kept is None:
+        return 0
+    row = await (await connection.execute(f"select count(*) from {what}", {"horizon": now - kept})).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def _delete(connection: AsyncConnection, statement: LiteralString, now: datetime, kept: timedelta | None) -> int:
+    """Delete batch after batch until nothing is left; returns how many rows that were."""
+    number = 0
+    while kept is not None:
+        wanted = {"horizon": now - kept, "batch": BATCH_ROWS}
+        row = await (await connection.execute(statement, wanted)).fetchone()
+        if row is None or not row[0]:
+            break
+        number += row[0]
+    return number
+
+
+async def _delete_sessions(connection: AsyncConnection, now: datetime, kept: timedelta | None) -> int:
+    """Delete sessions by stretches of the table: an index on a time that changes would slow down every update."""
+    number = 0
+    if kept is not None:
+        async for first, end in _ranges(connection, "eye.sessions"):
+            places = {"first": first, "end": end, "horizon": sql.Literal(now - kept)}
+            number += (await connection.execute(sql.SQL(_DELETE_SESSIONS).format(**places))).rowcount
+    return number
