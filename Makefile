@@ -3,12 +3,13 @@
 #   make bench [QUICK=1] every stage measured beside its reference; QUICK: under three minutes
 #   make load [USERS=150 SECONDS=30]   locust against the stack of `make up`
 #   make test           lint, types, import contracts and every test, on a real Kafka and a real Postgres
+#   make faults         drills: what can break does, and an independent reader counts; DRILLS="--quick" for short ones
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run up test lint test-fast bench load clean
+.PHONY: run up test lint test-fast faults bench load clean
 
 run: $(INSTALLED)
 	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
@@ -27,6 +28,9 @@ lint: $(INSTALLED)
 
 test-fast: $(INSTALLED)
 	$(BIN)/pytest tests/unit
+
+faults: $(INSTALLED)
+	$(BIN)/python -m tests.faults $(DRILLS)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)

@@ -127,7 +127,9 @@ class Settings(BaseSettings):
         600.0, description="How long the stream remembers an event_id, to drop the same event sent again."
     )
     duplicate_window_events: Count = Field(
-        200_000, description="How many event_ids the stream remembers a partition (about 150 bytes each)."
+        200_000,
+        description="How many event_ids the stream remembers a partition (about 150 bytes each),"
+        " and as many of rejected events.",
     )
     fetch_bytes: Count = Field(4 * 1024 * 1024, description="Most bytes a worker takes from a partition at once.")
     postgres_write_connections: Count = Field(4, description="Connections of a sink worker's pool.")

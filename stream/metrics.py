@@ -19,7 +19,7 @@ class StreamMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._events = Counter(
             "eye_stream_events_total",
-            "Raw records judged, by verdict: accepted, rejected, or duplicate of an event accepted before.",
+            "Raw records judged, by verdict: accepted, rejected, or duplicate of an event judged before.",
             ["application", "verdict"],
             registry=registry,
         )
@@ -43,7 +43,7 @@ class StreamMetrics:
             yield
         self._records.observe(records)
 
-    def count(self, verdicts: Sequence[Verdict], duplicates: Iterable[Accepted]) -> None:
+    def count(self, verdicts: Sequence[Verdict], duplicates: Iterable[Verdict]) -> None:
         """Count what a committed chunk led to."""
         events = Tally([(verdict.application, type(verdict)) for verdict in verdicts])
         for (application, kind), number in events.items():

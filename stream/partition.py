@@ -15,7 +15,7 @@ from schemas.rules import Rules
 from schemas.session import SessionSummary, decode_session, encode_session
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from schemas.verdict import Accepted, Rejected, Verdict, decode_accepted, encode
+from schemas.verdict import Accepted, Rejected, Verdict, decode_accepted, decode_rejected, encode
 from stream.checkpoint import Checkpoint, OutgoingRecord
 from stream.duplicates import RecentEvents
 from stream.metrics import StreamMetrics
@@ -96,9 +96,12 @@ class StreamPartition:
         if self._sessions.now is None:
             return
         since = self._sessions.now - timedelta(seconds=self._settings.duplicate_window_seconds)
-        validated = TopicPartition(self._topics.validated, self._raw.partition)
-        async for published in lookup.read(validated, since=since):
-            self._recent.add(decode_accepted(published.value))
+        for topic, decode_verdict in (
+            (self._topics.validated, decode_accepted),
+            (self._topics.rejected, decode_rejected),
+        ):
+            async for published in lookup.read(TopicPartition(topic, self._raw.partition), since=since):
+                self._recent.add(decode_verdict(published.value))
 
     async def process(self, chunk: Chunk) -> None:
         """Turn a chunk into verdicts and session updates, all or nothing."""
@@ -113,15 +116,15 @@ class StreamPartition:
                 await transaction.write(self._topics.sessions, _sessions(updates.values()))
         self._metrics.count([verdict for _, verdict in first_time], again)
 
-    def _without_duplicates(self, judged: Sequence[Judged]) -> tuple[list[Judged], list[Accepted]]:
+    def _without_duplicates(self, judged: Sequence[Judged]) -> tuple[list[Judged], list[Verdict]]:
         """Part the records that count from those that came before."""
         first_time: list[Judged] = []
-        again: list[Accepted] = []
+        again: list[Verdict] = []
         for raw, verdict in judged:
-            if isinstance(verdict, Accepted) and not self._recent.add(verdict):
-                again.append(verdict)
-            else:
+            if self._recent.add(verdict):
                 first_time.append((raw, verdict))
+            else:
+                again.append(verdict)
         return first_time, again
 
     async def close(self) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 import sys
-import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,19 +27,32 @@ Event = dict[str, Any]
 
 
 class EyeProcess(Process):
-    """`eye gateway`, `eye stream` or `eye sinks` as a child of the test."""
+    """`eye gateway`, `eye stream` or `eye sinks` as a child of the test.
 
-    def __init__(self, stage: str, number: int, settings: Settings, log_dir: Path, port: int | None = None) -> None:
-        port = port or free_port()
-        variables = environment(settings) | {f"EYE_{stage.upper()}_PORT": str(port)}
+    `port` is a port to share with others, by default one that is free; `program` is what stands in for `-m eye`.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        number: int,
+        settings: Settings,
+        log_dir: Path,
+        port: int | None = None,
+        *,
+        program: Sequence[str] = ("-m", "eye"),
+    ) -> None:
+        self.port = port or free_port()
+        variables = environment(settings) | {f"EYE_{stage.upper()}_PORT": str(self.port)}
         super().__init__(f"{stage}-{number}", log_dir, signal.SIGTERM, env=variables)
         self.stage = stage
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._program = program
 
     def start(self) -> None:
         """Launch it, without waiting."""
         self._prepare()
-        self._launch([sys.executable, "-m", "eye", self.stage])
+        self._launch([sys.executable, *self._program, self.stage])
 
     def is_ready(self) -> bool:
         """Whether it says that it is ready."""
@@ -53,14 +64,26 @@ class EyeProcess(Process):
 
 
 class Pipeline:
-    """A gateway, and as many stream and sink workers as wanted; a context manager."""
+    """A gateway, and as many stream and sink workers as wanted; a context manager.
 
-    def __init__(self, settings: Settings, *, streams: int = 1, sinks: int = 1) -> None:
-        logs = settings.data_dir / "logs"
+    `program` is what their processes run in place of `-m eye`.
+    """
+
+    def __init__(
+        self, settings: Settings, *, streams: int = 1, sinks: int = 1, program: Sequence[str] = ("-m", "eye")
+    ) -> None:
         self.settings = settings
-        self.gateway = EyeProcess("gateway", 0, settings, logs)
-        self.streams = [EyeProcess("stream", number, settings, logs) for number in range(streams)]
-        self.sinks = [EyeProcess("sinks", number, settings, logs) for number in range(sinks)]
+        self._program = program
+        self._made = 0
+        self.gateway = self.make("gateway")
+        self.streams = [self.make("stream") for _ in range(streams)]
+        self.sinks = [self.make("sinks") for _ in range(sinks)]
+
+    def make(self, stage: str, port: int | None = None) -> EyeProcess:
+        """Make one more process of a stage, not yet started; whoever adds it to the lists has it stopped with them."""
+        self._made += 1
+        logs = self.settings.data_dir / "logs"
+        return EyeProcess(stage, self._made, self.settings, logs, port=port, program=self._program)
 
     @property
     def processes(self) -> list[EyeProcess]:
@@ -130,21 +153,6 @@ def an_event(**changes: Any) -> Event:
         "timestamp": "2021-01-01 09:15:27.243860",
         "data": {"host": "www.example.com", "path": "/"},
     } | changes
-
-
-def numbered_events(number: int, sessions: int) -> Iterator[Event]:
-    """Yield valid events, numbered within their session by `path` and by time."""
-    counts = [0] * sessions
-    chance = random.Random(7)
-    for _ in range(number):
-        session = chance.randrange(sessions)
-        counts[session] += 1
-        index = counts[session]
-        yield an_event(
-            session_id=f"session-{session}",
-            timestamp=time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(1_700_000_000 + index)),
-            data={"host": "www.example.com", "path": f"/{index}"},
-        )
 
 
 def ndjson(events: Sequence[Event]) -> bytes:

@@ -173,6 +173,21 @@ async def test_an_event_sent_again_counts_once(settings: Settings, topics: Topic
     assert duplicates == 2
 
 
+async def test_a_rejected_event_sent_again_counts_once_and_mended_it_is_accepted(
+    settings: Settings, topics: Topics
+) -> None:
+    bad = a_raw_record(an_event(name="dance"), event_id="a")
+    async with the_work(settings) as (work, _):
+        await work.process(await send(settings, [bad, bad]))
+
+    async with the_work(settings) as (successor, _):
+        await successor.process(await send(settings, [bad, a_raw_record(event_id="a")]))
+
+    assert ids(settings, topics.rejected) == ["a"]
+    assert ids(settings, topics.validated) == ["a"]
+    assert (sessions(settings)["s-1"]["event_count"], sessions(settings)["s-1"]["rejected_count"]) == (1, 1)
+
+
 async def test_who_comes_after_goes_on_where_the_former_ended(settings: Settings, topics: Topics) -> None:
     async with the_work(settings) as (work, _):
         await work.process(await send(settings, [a_raw_record(event_id="a"), a_raw_record(event_id="b")]))

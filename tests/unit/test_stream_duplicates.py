@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.verdict import Accepted
 from stream.duplicates import RecentEvents
-from tests.builders import after, an_accepted
+from tests.builders import a_rejected, after, an_accepted
 
 WINDOW = timedelta(seconds=600)
 
@@ -53,6 +54,26 @@ def test_the_same_id_of_another_application_is_no_duplicate(recent: RecentEvents
     assert not recent.add(event("a", application="blog"))
 
 
+def test_a_rejected_event_that_comes_again_as_it_was_is_a_duplicate(recent: RecentEvents) -> None:
+    assert recent.add(a_rejected(event_id="a"))
+    assert recent.add(a_rejected(event_id="b"))
+
+    assert not recent.add(a_rejected(event_id="a", received_at=after(600)))
+
+
+def test_a_rejected_event_that_comes_again_otherwise_is_another(recent: RecentEvents) -> None:
+    assert recent.add(a_rejected(event_id="a"))
+    assert recent.add(msgspec.structs.replace(a_rejected(event_id="a"), raw="{ }"))
+    assert recent.add(event("a"))
+
+
+def test_of_a_value_that_was_cut_none_is_a_duplicate(recent: RecentEvents) -> None:
+    cut = msgspec.structs.replace(a_rejected(), raw_truncated=True)
+
+    assert recent.add(cut)
+    assert recent.add(cut)
+
+
 def test_an_old_time_of_reception_forgets_nothing(recent: RecentEvents) -> None:
     recent.add(event("a", 5_000))
     recent.add(event("b", 0))
@@ -81,7 +102,8 @@ def test_of_many_events_the_last_ones_are_known_and_the_memory_is_bounded() -> N
 
 
 def remembered(recent: RecentEvents) -> int:
-    return sum(len(ids) for generation in (recent._older, recent._newer) for ids in generation.values())
+    window = recent._accepted
+    return sum(len(ids) for generation in (window._older, window._newer) for ids in generation.values())
 
 
 @settings(max_examples=50, deadline=None)

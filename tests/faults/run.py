@@ -1,0 +1,48 @@
+"""One drill from beginning to end: traffic, faults, healing, proof."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+from eye.settled import NotSettled, wait_until_settled
+from tests.faults.drills import Drill
+from tests.faults.field import Field, Ground
+from tests.faults.proof import Proof, prove
+from tests.faults.traffic import Traffic
+from tests.pipeline import Pipeline
+
+BROKEN = Path(__file__).with_name("broken.py")
+
+_SETTLE_SECONDS = 300.0
+
+
+def run_drill(drill: Drill, ground: Ground, seed: int, *, quick: bool = False, broken: str | None = None) -> Proof:
+    """Send events while the drill breaks things, wait until all has settled, and prove what came of it.
+
+    `broken` names a fault that is built into the processes, see `broken.py`.
+    """
+    ground.mend()
+    settings = ground.deployment(drill.name, **drill.settings)
+    program = (str(BROKEN), broken) if broken else ("-m", "eye")
+    with Pipeline(settings, streams=drill.workers, sinks=drill.workers, program=program) as pipeline:
+        traffic = Traffic(pipeline.gateway.url, seed, drill.rate)
+        field = Field(ground, pipeline, traffic, random.Random(seed), quick)
+        traffic.start()
+        try:
+            drill.act(field)
+            field.moment(1, 2)
+        finally:
+            ground.mend()
+            traffic.finish()
+        field.wrong.extend(sorted(set(traffic.failures)))
+        try:
+            asyncio.run(wait_until_settled(settings, _SETTLE_SECONDS))
+        except NotSettled as error:
+            field.wrong.append(f"not settled after {_SETTLE_SECONDS:.0f} s: {error}")
+        proof = prove(settings, traffic.sent)
+        dead = [process.log.name for process in pipeline.processes if not process.running]
+        field.demand(not dead, f"ended by itself: {', '.join(dead)}")
+    proof.wrong.extend(field.wrong)
+    return proof

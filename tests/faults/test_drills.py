@@ -1,0 +1,30 @@
+"""The drills, in short: nothing is lost, nothing doubled, no order broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.drills import DRILLS
+from tests.faults.field import Ground
+from tests.faults.run import run_drill
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A Kafka and a Postgres that the drills here may break."""
+    with Ground(tmp_path_factory.mktemp("drills")) as ground:
+        yield ground
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["gateway-killed", "stream-killed", "all-sinks-killed", "kafka-killed"])
+def test_nothing_is_lost_or_doubled_or_out_of_order(ground: Ground, name: str) -> None:
+    proof = run_drill(DRILLS[name], ground, SEED, quick=True)
+
+    assert (proof.lost, proof.doubled, proof.out_of_order, proof.wrong) == (0, 0, 0, [])
+    assert proof.acknowledged > 0
+    assert proof.rejected > 0
