@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     )
     fetch_bytes: Count = Field(4 * 1024 * 1024, description="Most bytes a worker takes from a partition at once.")
     postgres_write_connections: Count = Field(4, description="Connections of a sink worker's pool.")
+    max_refused_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="Largest share of a chunk that is set aside when Postgres refuses it; beyond, the sink waits."
+    )
     worker_host: str = Field("127.0.0.1", description="Address of the workers' status page.")
     stream_port: Port | None = Field(None, description="Port of a stream worker's status page. Empty: none.")
     sinks_port: Port | None = Field(None, description="Port of a sink worker's status page. Empty: none.")

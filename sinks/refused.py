@@ -11,12 +11,42 @@ from psycopg import AsyncConnection, errors
 
 from sinks.rows import Refused, Row, refused_row
 from sinks.writer import RejectedWriter, Writer
+from stream.transport.chunk import Chunk
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Row)
 
+ALWAYS_SET_ASIDE = 10
+"""So many refused records of a chunk are never too many: a chunk may be a single record."""
+
 _LIMITS = (errors.ProgramLimitExceeded, errors.StatementTooComplex)
+
+
+class TooManyRefused(Exception):
+    """So much of a chunk is refused that the records can't be what is wrong; nothing of it is stored."""
+
+
+class Refusals:
+    """What of one chunk is refused, and a bound on it."""
+
+    def __init__(self, chunk: Chunk, share: float) -> None:
+        """`share` is the largest share of the chunk's records that may be refused, from 0 to 1."""
+        self.refused: list[Refused] = []
+        self._chunk = chunk
+        self._most = max(ALWAYS_SET_ASIDE, int(share * len(chunk.records)))
+
+    def add(self, *refused: Refused) -> None:
+        """Note refused records. Raises TooManyRefused beyond the bound."""
+        self.refused.extend(refused)
+        if len(self.refused) > self._most:
+            chunk = self._chunk
+            raise TooManyRefused(
+                f"more than {self._most} of the {len(chunk.records)} records from {chunk.topic}:{chunk.partition}:"
+                f"{chunk.start} on are refused, so that it is hardly theirs: nothing is stored, and it is tried again."
+                f" The last reason: {self.refused[-1].reason}. Mend what refuses them, or have them set aside by a"
+                " larger EYE_MAX_REFUSED_SHARE"
+            )
 
 
 def is_refusal(error: psycopg.Error) -> bool:
@@ -31,25 +61,25 @@ def is_refusal(error: psycopg.Error) -> bool:
 
 
 async def write_what_can_be(
-    connection: AsyncConnection, writer: Writer[R], rows: Sequence[R]
-) -> tuple[int, list[Refused]]:
+    connection: AsyncConnection, writer: Writer[R], rows: Sequence[R], refusals: Refusals
+) -> int:
     """Write rows of which some may be refused: by halves, within savepoints, until those stand alone.
 
-    Returns how many rows changed the table, and what was refused. Raises psycopg.Error for whatever is
-    not a row's fault.
+    Notes what was refused, and returns how many rows changed the table. Raises TooManyRefused, and psycopg.Error
+    for whatever is not a row's fault.
     """
     try:
         async with connection.transaction():
-            return await writer.write(connection, rows), []
+            return await writer.write(connection, rows)
     except psycopg.Error as error:
         if not is_refusal(error):
             raise
         if len(rows) == 1:
-            return 0, [Refused(rows[0].record, _reason(error))]
+            refusals.add(Refused(rows[0].record, _reason(error)))
+            return 0
     half = len(rows) // 2
-    first_count, first_refused = await write_what_can_be(connection, writer, rows[:half])
-    second_count, second_refused = await write_what_can_be(connection, writer, rows[half:])
-    return first_count + second_count, first_refused + second_refused
+    first = await write_what_can_be(connection, writer, rows[:half], refusals)
+    return first + await write_what_can_be(connection, writer, rows[half:], refusals)
 
 
 async def set_aside(connection: AsyncConnection, refused: Sequence[Refused]) -> None:

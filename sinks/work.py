@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import psycopg
@@ -13,7 +14,7 @@ from psycopg import AsyncConnection
 from schemas.record import RawRecord
 from sinks.metrics import SinkMetrics
 from sinks.pool import Pool, lend
-from sinks.refused import is_refusal, write_what_can_be
+from sinks.refused import Refusals, is_refusal, write_what_can_be
 from sinks.rows import Refused, Row, Rows
 from sinks.writer import Writer
 from stream.transport.chunk import Chunk
@@ -22,6 +23,7 @@ from stream.transport.work import PartitionWork, PositionMoved
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Row)
+_Write = Callable[[AsyncConnection, Sequence[R]], Awaitable[int]]
 
 _READ = "select next_offset from eye.sink_positions where sink = %s and topic = %s and partition = %s"
 
@@ -70,13 +72,18 @@ class TablePartition(PartitionWork, Generic[R]):
         topic: str,
         partition: int,
         bounds: Callable[[], Awaitable[tuple[int, int]]],
+        max_refused_share: float,
     ) -> None:
-        """`bounds` gives the partition's earliest offset in Kafka, and its end."""
+        """`bounds` gives the partition's earliest offset in Kafka, and its end.
+
+        When more than `max_refused_share` of a chunk is refused, `process` raises TooManyRefused.
+        """
         self._pool = pool
         self._table = table
         self._key = (table.sink, topic, partition)
         self._metrics = metrics
         self._bounds = bounds
+        self._max_refused_share = max_refused_share
 
     async def open(self) -> int:
         """Return the stored position; where there is none yet, it begins at the partition's earliest offset.
@@ -101,13 +108,15 @@ class TablePartition(PartitionWork, Generic[R]):
         """Store a chunk and advance the position to its end. A row that is refused for good is set aside."""
         with self._metrics.chunk(self._table.name):
             rows = self._table.make_rows(chunk.records)
+            refusals = Refusals(chunk, self._max_refused_share)
+            refusals.add(*rows.refused)
             try:
-                stored, refused = await self._store(chunk, rows, self._write)
+                stored = await self._store(chunk, rows, self._table.writer.write)
             except psycopg.Error as error:
                 if not is_refusal(error):
                     raise
-                stored, refused = await self._store(chunk, rows, self._write_what_can_be)
-        self._metrics.count(self._table.name, records=len(chunk.records), rows=stored, refused=refused)
+                stored = await self._store(chunk, rows, partial(self._write_what_can_be, refusals))
+        self._metrics.count(self._table.name, records=len(chunk.records), rows=stored, refused=len(refusals.refused))
 
     async def close(self) -> None:
         """Nothing is held between chunks."""
@@ -118,10 +127,8 @@ class TablePartition(PartitionWork, Generic[R]):
         assert stored is not None, "open() has made it"
         return int(stored[0])
 
-    async def _store(
-        self, chunk: Chunk, rows: Rows[R], write: Callable[[AsyncConnection, list[R]], Awaitable[tuple[int, int]]]
-    ) -> tuple[int, int]:
-        """Return how many rows are new, and how many records were refused."""
+    async def _store(self, chunk: Chunk, rows: Rows[R], write: _Write[R]) -> int:
+        """Return how many rows are new."""
         async with lend(self._pool) as connection, connection.transaction():
             expected = len(rows.rows)
             advanced = await connection.execute(_ADVANCE, (chunk.next_offset, expected, *self._key, chunk.start))
@@ -129,15 +136,13 @@ class TablePartition(PartitionWork, Generic[R]):
                 raise PositionMoved(f"sink {self._table.sink} is no longer at offset {chunk.start}")
             if rows.refused:
                 await self._table.set_aside(connection, rows.refused)
-            stored, refused = await write(connection, rows.rows)
+            stored = await write(connection, rows.rows)
             if stored != expected:
                 await connection.execute(_CORRECT, (stored - expected, *self._key))
-        return stored, refused + len(rows.refused)
+        return stored
 
-    async def _write(self, connection: AsyncConnection, rows: list[R]) -> tuple[int, int]:
-        return await self._table.writer.write(connection, rows), 0
-
-    async def _write_what_can_be(self, connection: AsyncConnection, rows: list[R]) -> tuple[int, int]:
-        stored, refused = await write_what_can_be(connection, self._table.writer, rows)
-        await self._table.set_aside(connection, refused)
-        return stored, len(refused)
+    async def _write_what_can_be(self, refusals: Refusals, connection: AsyncConnection, rows: Sequence[R]) -> int:
+        unreadable = len(refusals.refused)
+        stored = await write_what_can_be(connection, self._table.writer, rows, refusals)
+        await self._table.set_aside(connection, refusals.refused[unreadable:])
+        return stored

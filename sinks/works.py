@@ -29,7 +29,8 @@ def table_works(
     """
 
     def works(topic: str, table: Table[R]) -> Callable[[int], PartitionWork]:
-        return lambda number: TablePartition(pool, metrics, table, topic, number, partial(bounds, topic, number))
+        share = settings.max_refused_share
+        return lambda number: TablePartition(pool, metrics, table, topic, number, partial(bounds, topic, number), share)
 
     topics, group = topic_names(settings), settings.group
     events = Table("events", f"{group}events", event_rows, EventWriter(), set_aside)

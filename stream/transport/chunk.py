@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.record import RawRecord
 
@@ -21,3 +21,12 @@ class Chunk:
     start: int
     next_offset: int
     records: Sequence[RawRecord]
+
+
+def split(chunk: Chunk, most: int | None) -> tuple[Chunk, Chunk | None]:
+    """Part a chunk after its first `most` records; the second part is None where there are no more."""
+    if most is None or len(chunk.records) <= most:
+        return chunk, None
+    border = chunk.records[most].offset
+    first = replace(chunk, next_offset=border, records=chunk.records[:most])
+    return first, replace(chunk, start=border, records=chunk.records[most:])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from faust.types import TP
 
-from stream.transport.chunk import Chunk
+from stream.transport.chunk import Chunk, split
 from stream.transport.reading import Reading
 from stream.transport.work import PartitionWork, PositionMoved
 
@@ -33,13 +33,15 @@ class PartitionStatus:
     failures: int = 0
     error: str | None = None
     moved_at: float = field(default_factory=time.monotonic)
+    stalled: bool = False
 
 
 class Partitions:
     """Opens, feeds and closes the work on each assigned partition.
 
     One partition's trouble is its own: its work is closed and opened again after a growing pause, the
-    others go on.
+    others go on. A chunk that fails again is tried by halves, so that a record whose work always fails ends up
+    alone: those before it are done, and the log names it.
     """
 
     def __init__(self, reading: Reading, make_work: Callable[[str, int], PartitionWork]) -> None:
@@ -80,6 +82,7 @@ class _PartitionTask:
         self.status = PartitionStatus()
         self._reading = reading
         self._work = work
+        self._most: int | None = None
         self._stopping = False
         self._task = asyncio.create_task(self._run(), name=f"{tp.topic}:{tp.partition}")
 
@@ -117,12 +120,32 @@ class _PartitionTask:
         self._reading.start(self.tp, position)
         while not self._stopping and (chunk := await self._next_chunk(position)) is not None:
             if chunk.start == position:
-                await self._work.process(chunk)
+                await self._process(chunk)
                 position = chunk.next_offset
-                self._note_progress(position)
             elif chunk.start > position:  # what is between is still to be read
                 self._reading.start(self.tp, position)
             self._reading.finished(self.tp)
+
+    async def _process(self, chunk: Chunk) -> None:
+        """Process a chunk; what failed twice, in parts of half its size, until one succeeds."""
+        rest: Chunk | None = chunk
+        while rest is not None and not self._stopping:
+            part, rest = split(rest, self._most)
+            try:
+                await self._work.process(part)
+            except PositionMoved:
+                raise
+            except Exception:
+                if self.status.failures:
+                    self._narrow(part)
+                raise
+            self._most = None
+            self._note_progress(part.next_offset)
+
+    def _narrow(self, part: Chunk) -> None:
+        self._most = max(len(part.records) // 2, 1)
+        if len(part.records) == 1:
+            log.error("%s:%d: the record at offset %d keeps failing", *self.tp, part.records[0].offset)
 
     async def _next_chunk(self, position: int) -> Chunk | None:
         """Wait for a chunk; read anew from the position when one got lost on its way. None when stopping."""
@@ -138,7 +161,7 @@ class _PartitionTask:
         if self.status.failures:
             log.info("%s:%d works again, at offset %d", *self.tp, position)
         self.status.position, self.status.failures, self.status.error = position, 0, None
-        self.status.moved_at = time.monotonic()
+        self.status.moved_at, self.status.stalled = time.monotonic(), False
 
     def _note_failure(self, error: Exception) -> None:
         self.status.failures += 1

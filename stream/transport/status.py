@@ -13,8 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from stream.transport.partitions import PartitionStatus
 
-STALLED_SECONDS = 30.0
-"""A partition that has lag and did not move for this long is stalled."""
+STALLED_SECONDS = 20.0
+"""A partition that has lag and did not move for this long is stalled: noticed within half a minute by who asks."""
 
 StatusOf = Callable[[], Mapping[TP, PartitionStatus]]
 LagOf = Callable[[TP, int | None], int]
@@ -32,18 +32,28 @@ class PartitionCollector:
         position = GaugeMetricFamily(POSITION, "Next offset to be worked on.", labels=labels)
         lag = GaugeMetricFamily(LAG, "Messages between the position and the partition's end.", labels=labels)
         failures = GaugeMetricFamily(FAILURES, "Failed attempts in a row; 0 when it works.", labels=labels)
+        standstill = GaugeMetricFamily(STANDSTILL, "How long it has not moved though it has lag.", labels=labels)
+        now = time.monotonic()
         for tp, status in self._status().items():
             where = [tp.topic, str(tp.partition)]
             failures.add_metric(where, status.failures)
+            standstill.add_metric(where, standstill_seconds(status, self._lag(tp, status.position), now))
             if status.position is not None:
                 position.add_metric(where, status.position)
                 lag.add_metric(where, self._lag(tp, status.position))
-        return [position, lag, failures]
+        return [position, lag, failures, standstill]
 
 
 POSITION = "eye_partition_position"
 LAG = "eye_partition_lag_messages"
 FAILURES = "eye_partition_failures"
+STANDSTILL = "eye_partition_standstill_seconds"
+
+
+def standstill_seconds(status: PartitionStatus, lag: int, now: float) -> float:
+    """Return for how long a partition has not moved though there is work, or its work can't even be opened; else 0."""
+    has_work = lag > 0 or (status.position is None and status.error is not None)
+    return now - status.moved_at if has_work else 0.0
 
 
 def status_page(
@@ -56,7 +66,7 @@ def status_page(
         stalled = {
             f"{tp.topic}:{tp.partition}": s.error or "does not move"
             for tp, s in status().items()
-            if now - s.moved_at > STALLED_SECONDS and lag(tp, s.position) > 0
+            if standstill_seconds(s, lag(tp, s.position), now) > STALLED_SECONDS
         }
         return _answer("stalled", stalled)
 

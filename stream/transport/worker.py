@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from stream.transport.app import ChunkApp
 from stream.transport.partitions import Partitions, PartitionStatus
-from stream.transport.status import PartitionCollector, status_page
+from stream.transport.status import STALLED_SECONDS, PartitionCollector, standstill_seconds, status_page
 
 log = logging.getLogger(__name__)
 
@@ -111,12 +111,22 @@ class Worker:
             self._watch_lag()
 
     def _watch_lag(self) -> None:
-        """Raise WorkerCrashed when a partition stands still though it has lag and no failure to wait out."""
+        """Tell of a partition that stands still; raise WorkerCrashed when it does so without a failure to wait out."""
         now = time.monotonic()
         for tp, status in self._partitions.status().items():
-            if self._app.lag(tp, status.position) == 0:
-                status.moved_at = now
-            elif status.error is None and now - status.moved_at > _STANDSTILL_SECONDS:
+            seconds = standstill_seconds(status, self._app.lag(tp, status.position), now)
+            if seconds == 0:
+                status.moved_at, status.stalled = now, False
+            if seconds > STALLED_SECONDS and not status.stalled:
+                status.stalled = True
+                log.error(
+                    "%s:%d at offset %s has not moved for %.0f s: %s",
+                    *tp,
+                    status.position,
+                    seconds,
+                    status.error or "no failure is known",
+                )
+            if seconds > _STANDSTILL_SECONDS and status.error is None:
                 raise WorkerCrashed(f"{tp.topic}:{tp.partition} has lag and does not move")
 
     async def _shut_down(self) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
+import psycopg
+
+from eye.local.kafka import LocalKafka
+from eye.local.postgres import LocalPostgres
+from eye.local.process import wait_until
 from tests.faults.field import Field
+from tests.pipeline import EyeProcess, fetch_status
 
 Act = Callable[[Field], None]
+Breakable = EyeProcess | LocalKafka | LocalPostgres
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,7 @@ class Drill:
     act: Act
     rate: float = 500
     workers: int = 2
+    gives_up: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -111,3 +122,159 @@ def kafka_restarted(field: Field) -> None:
     for _ in field.times(4, 1):
         field.kafka.stop()
         field.kafka.start()
+
+
+@drill("kafka-away")
+def kafka_away(field: Field) -> None:
+    """Kafka is away for two minutes while 500 events a second go on coming."""
+    field.moment()
+    field.kafka.stop()
+    field.stay(120, 15)
+    field.kafka.start()
+
+
+@drill("postgres-killed")
+def postgres_killed(field: Field) -> None:
+    """kill -9 of Postgres in the middle of a COPY; it is started again."""
+    slow_down_copy(field)
+    for _ in field.times(5, 2):
+        with psycopg.connect(field.pipeline.settings.dsn, autocommit=True) as connection:
+            copying = wait_until(lambda: is_copying(connection), 30)
+            field.postgres.kill()
+        field.demand(copying, "Postgres was not killed in the middle of a COPY")
+        field.postgres.start()
+
+
+def slow_down_copy(field: Field) -> None:
+    """Let each event take a millisecond to store, so that a COPY has a middle."""
+    with psycopg.connect(field.pipeline.settings.dsn) as connection:
+        connection.execute(
+            "create function eye.take_time() returns trigger language plpgsql as"
+            " $$ begin perform pg_sleep(0.001); return new; end $$"
+        )
+        connection.execute(
+            "create trigger take_time before insert on eye.events for each row execute function eye.take_time()"
+        )
+
+
+def is_copying(connection: psycopg.Connection) -> bool:
+    """Tell whether a COPY into this database's tables has taken some rows, and not all."""
+    query = "select from pg_stat_progress_copy where tuples_processed > 0 and datname = current_database()"
+    return connection.execute(query).fetchone() is not None
+
+
+@drill("postgres-away")
+def postgres_away(field: Field) -> None:
+    """Postgres is away for two minutes while events go on coming."""
+    field.moment()
+    field.postgres.stop()
+    field.stay(120, 15)
+    field.postgres.start()
+
+
+@drill("stream-frozen")
+def stream_frozen(field: Field) -> None:
+    """SIGSTOP of a stream worker until the others have its partitions, then SIGCONT: it wakes up as a zombie."""
+    freeze(field, "stream")
+
+
+@drill("sinks-frozen")
+def sinks_frozen(field: Field) -> None:
+    """SIGSTOP of a sink worker until the others have its partitions, then SIGCONT: it wakes up as a zombie."""
+    freeze(field, "sinks")
+
+
+def freeze(field: Field, stage: str) -> None:
+    for _ in field.times(4, 1):
+        worker = field.chance.choice(field.workers(stage))
+        worker.pause()
+        field.stay(20, 14)  # the session timeout is 10 s
+        worker.resume()
+
+
+@drill("workers-come-and-go")
+def workers_come_and_go(field: Field) -> None:
+    """Stream and sink workers are added and removed every few seconds, some in good order, some by kill -9."""
+    for _ in field.times(25, 4):
+        workers = field.workers(field.chance.choice(["stream", "sinks"]))
+        if len(workers) > 1 and (len(workers) > 3 or field.chance.random() < 0.5):
+            remove(field, workers)
+        else:
+            workers.append(field.pipeline.make(workers[0].stage))
+            workers[-1].start()
+
+
+def remove(field: Field, workers: list[EyeProcess]) -> None:
+    worker = workers.pop(field.chance.randrange(len(workers)))
+    if field.chance.random() < 0.5:
+        worker.kill()
+    else:
+        stop_cleanly(field, worker)
+
+
+def stop_cleanly(field: Field, process: EyeProcess) -> None:
+    process.stop(15)
+    field.demand(process.exit_code() == 0, f"{process.log.name} ended with {process.exit_code()} at SIGTERM")
+
+
+@drill("rolling-restart", gives_up=False)
+def rolling_restart(field: Field) -> None:
+    """SIGTERM to each process under load, one after the other, each replaced: no request fails."""
+    pipeline = field.pipeline
+    for _ in field.times(3, 1):
+        old, pipeline.gateway = pipeline.gateway, pipeline.make("gateway", port=pipeline.gateway.port)
+        pipeline.gateway.start()
+        field.demand(wait_until(lambda: both_are_ready(pipeline.gateway), 60), "the new gateway was never ready")
+        stop_cleanly(field, old)
+        for worker in [*pipeline.streams, *pipeline.sinks]:
+            stop_cleanly(field, worker)
+            worker.start()
+            field.moment(0.5, 2)
+    field.demand(field.traffic.refused == 0, f"{field.traffic.refused} requests were answered with 503")
+
+
+def both_are_ready(gateway: EyeProcess) -> bool:
+    """Tell whether a gateway and the one it shares its port with are ready: who answers is left to chance."""
+    listens = gateway.log.exists() and "listening on" in gateway.log.read_text()
+    return listens and all(fetch_status(f"{gateway.url}/readyz") == 200 for _ in range(20))
+
+
+@drill("clock-wrong")
+def clock_wrong(field: Field) -> None:
+    """The sender's clock is an hour fast, then twenty years slow: the first is rejected, the second is taken."""
+    for skew in (timedelta(hours=1), timedelta(days=-20 * 365), timedelta()):
+        field.moment()
+        field.traffic.skew = skew
+        field.stay(10, 2)
+
+
+@drill("chaos")
+def chaos(field: Field) -> None:
+    """All of it at random, several things at once, for ten minutes."""
+    end = time.monotonic() + (60 if field.quick else 600)
+    broken: list[Breakable] = []
+    while time.monotonic() < end:
+        field.moment(0.5, 5)
+        if broken and field.chance.random() < 0.5:
+            heal(broken.pop(field.chance.randrange(len(broken))))
+        else:
+            broken.append(break_something(field))
+    for process in broken:
+        heal(process)
+
+
+def break_something(field: Field) -> Breakable:
+    """Break a process, of the servers more rarely than of ours, and return it."""
+    servers: list[Breakable] = [field.kafka, field.postgres]
+    process = field.chance.choice([*field.pipeline.processes * 2, *servers])
+    ways: list[Callable[[], None]] = [process.kill, process.pause, partial(process.stop, 15)]
+    field.chance.choice(ways)()
+    return process
+
+
+def heal(process: Breakable) -> None:
+    """Let a process run again, whatever was done to it meanwhile."""
+    if process.running:
+        process.resume()
+    else:
+        process.start()

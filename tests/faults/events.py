@@ -27,12 +27,12 @@ _FAULTS: dict[Code, dict[str, Any]] = {
 class Known:
     """An event that was made for a drill, and what its sender knows of it.
 
-    `code` is the fault it has to be rejected for, None for a valid one. It was on its way from the request
+    `codes` are the faults it has to be rejected for, none for a valid one. It was on its way from the request
     `first` on; at `acknowledged` it got its 2xx, None as long as it has none.
     """
 
     body: Event
-    code: Code | None
+    codes: frozenset[str]
     first: Place | None = None
     acknowledged: Place | None = None
 
@@ -50,10 +50,12 @@ class Known:
 def a_known_event(chance: random.Random, session_id: str, now: datetime, skew: timedelta) -> Known:
     """Make the next event of a session, by a sender whose clock is wrong by `skew`."""
     body = an_event(session_id=session_id, timestamp=_written(now + skew), event_id=_uuid(chance))
+    codes = {Code.FUTURE_TIMESTAMP} if skew > timedelta(minutes=2) else set()
     if chance.random() < INVALID_SHARE:
-        code = chance.choice(list(_FAULTS))
-        return Known(body | _FAULTS[code], code)
-    return Known(body, Code.FUTURE_TIMESTAMP if skew > timedelta(minutes=2) else None)
+        fault = chance.choice(list(_FAULTS))
+        body |= _FAULTS[fault]
+        codes = {fault} if fault is Code.BAD_TIMESTAMP else codes | {fault}
+    return Known(body, frozenset(codes))
 
 
 def _written(time: datetime) -> str:

@@ -98,7 +98,7 @@ def _count_each(proof: Proof, sent: Sequence[Known], found: Sequence[Found], whe
     counts = Counter(event.event_id for event in found)
     codes = {event.event_id: event.codes for event in found}
     lost = [known for known in sent if known.acknowledged is not None and not counts[known.event_id]]
-    misjudged = [known for known in sent if counts[known.event_id] and codes[known.event_id] != _expected(known)]
+    misjudged = [known for known in sent if counts[known.event_id] and codes[known.event_id] != known.codes]
     surplus = sum(counts.values()) - len(counts)
     strangers = counts.keys() - {known.event_id for known in sent}
     proof.lost += len(lost) + len(misjudged)
@@ -108,10 +108,6 @@ def _count_each(proof: Proof, sent: Sequence[Known], found: Sequence[Found], whe
             proof.wrong.append(f"{number} events are {what} {where}")
     if strangers:
         proof.wrong.append(f"{len(strangers)} events {where} were never sent")
-
-
-def _expected(known: Known) -> frozenset[str]:
-    return frozenset([known.code.value] if known.code else [])
 
 
 def _compare_rows(proof: Proof, judged: Iterable[Found], rows: Iterable[Found]) -> None:

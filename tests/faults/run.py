@@ -27,7 +27,7 @@ def run_drill(drill: Drill, ground: Ground, seed: int, *, quick: bool = False, b
     settings = ground.deployment(drill.name, **drill.settings)
     program = (str(BROKEN), broken) if broken else ("-m", "eye")
     with Pipeline(settings, streams=drill.workers, sinks=drill.workers, program=program) as pipeline:
-        traffic = Traffic(pipeline.gateway.url, seed, drill.rate)
+        traffic = Traffic(pipeline.gateway.url, seed, drill.rate, gives_up=drill.gives_up)
         field = Field(ground, pipeline, traffic, random.Random(seed), quick)
         traffic.start()
         try:

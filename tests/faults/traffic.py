@@ -30,18 +30,20 @@ class Traffic(threading.Thread):
 
     A lane sends the events of its own sessions, one request after another. What is answered with `retry` or
     503, and what never left because nobody listened, is sent again with the same ids. Where a connection died
-    with a request on it, nobody knows: one half is sent again, of the other the sender never hears. Some events
-    are sent twice on purpose.
+    with a request on it, nobody knows: one half is sent again, the other is given up, unless the sender never
+    `gives_up`. Some events are sent twice on purpose.
     """
 
-    def __init__(self, url: str, seed: int, rate: float) -> None:
+    def __init__(self, url: str, seed: int, rate: float, *, gives_up: bool = True) -> None:
         super().__init__(name="traffic", daemon=True)
         self.sent: list[Known] = []
         self.failures: list[str] = []
+        self.refused = 0
         self.slowest = 0.0
         self.skew = timedelta()
         self._url = f"{url}/events/"
         self._seed = seed
+        self._gives_up = gives_up
         self._interval = LANES * _BATCH / rate
         self._ending = threading.Event()
         self._given_up_at: float | None = None
@@ -120,7 +122,7 @@ class _Lane:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(error, TimeoutError):
                 self._traffic.failures.append(f"no answer within {_ANSWER_SECONDS:.0f} s")
-            return batch if self._chance.random() < 0.5 else []
+            return batch if self._chance.random() < 0.5 or not self._traffic._gives_up else []
         self._traffic.slowest = max(self._traffic.slowest, time.monotonic() - begun)
         return self._read(batch, response.status, answer)
 
@@ -130,6 +132,7 @@ class _Lane:
             for known, result in zip(batch, answer.get("results", ()), strict=False)
             if result["status"] == "retry"
         ]
+        self._traffic.refused += bool(again) or status in (429, 503)
         if status == 202:
             for place, (known, result) in enumerate(zip(batch, answer["results"], strict=True)):
                 if result["status"] == "ok" and known.acknowledged is None:

@@ -20,7 +20,7 @@ from schemas.topics import topic_names
 from sinks.metrics import SinkMetrics
 from sinks.migrate import migrate
 from sinks.pool import Pool, lend, make_pool
-from sinks.refused import set_aside, skip
+from sinks.refused import TooManyRefused, set_aside, skip
 from sinks.rows import EventRow, event_rows, session_rows
 from sinks.work import Table, TablePartition
 from sinks.works import table_works
@@ -43,13 +43,18 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 
 
 def event_work(
-    pool: Pool, *, earliest: int = 0, end: int = 1_000_000, writer: Writer[EventRow] | None = None
+    pool: Pool,
+    *,
+    earliest: int = 0,
+    end: int = 1_000_000,
+    writer: Writer[EventRow] | None = None,
+    max_refused_share: float = 0.5,
 ) -> TablePartition[EventRow]:
     async def bounds() -> tuple[int, int]:
         return earliest, end
 
     table = Table("events", "events", event_rows, writer or EventWriter(), set_aside)
-    return TablePartition(pool, a_registry(), table, "some.topic", 0, bounds)
+    return TablePartition(pool, a_registry(), table, "some.topic", 0, bounds, max_refused_share)
 
 
 def a_registry() -> SinkMetrics:
@@ -276,6 +281,45 @@ async def test_a_row_that_postgres_refuses_is_set_aside_and_the_rest_is_stored(p
     assert all(reasons)
 
 
+def refused_events(number: int) -> list[Any]:
+    return [a_verdict_record(an_accepted_event(data=b'{"a": "\\u0000"}'), offset=offset) for offset in range(number)]
+
+
+async def test_when_most_of_a_chunk_is_refused_nothing_is_set_aside_and_the_reason_is_told(pool: Pool) -> None:
+    work, records = event_work(pool, max_refused_share=0.4), [*refused_events(50), *events(60)[50:]]
+    await work.open()
+
+    with pytest.raises(TooManyRefused, match=r"24 of the 60 records from some.topic:0:0 .*\\u0000 cannot be converted"):
+        await work.process(a_chunk(records))
+
+    assert await position_and_rows(pool) == (0, 0, 0)
+    assert await read(pool, "select * from eye.rejected_events") == []
+
+
+async def test_values_that_no_stream_wrote_count_among_the_refused(pool: Pool) -> None:
+    foreign = [a_verdict_record(a_rejected_event(raw="\x01"), offset=offset) for offset in range(11)]
+    work = event_work(pool)
+    await work.open()
+
+    with pytest.raises(TooManyRefused):
+        await work.process(a_chunk(foreign))
+
+    assert await read(pool, "select * from eye.rejected_events") == []
+
+
+@pytest.mark.parametrize(("number", "share"), [(10, 0.0), (12, 1.0)])
+async def test_a_few_refused_records_are_set_aside_and_many_when_that_is_wanted(
+    pool: Pool, number: int, share: float
+) -> None:
+    work = event_work(pool, max_refused_share=share)
+    await work.open()
+
+    await work.process(a_chunk(refused_events(number)))
+
+    assert await position_and_rows(pool) == (number, 0, 0)
+    assert await read(pool, "select count(*) from eye.rejected_events") == [(number,)]
+
+
 async def test_a_refused_event_may_come_again_mended(pool: Pool) -> None:
     event_id = "order-17"
     work = event_work(pool)
@@ -317,7 +361,7 @@ async def test_a_refused_summary_is_skipped_and_logged(pool: Pool, caplog: pytes
         return 0, 2
 
     table = Table("sessions", "sessions", session_rows, SessionWriter(), skip)
-    work = TablePartition(pool, a_registry(), table, "some.topic", 0, bounds)
+    work = TablePartition(pool, a_registry(), table, "some.topic", 0, bounds, 0.5)
     await work.open()
 
     await work.process(a_chunk([a_session_record("nul \0 nul", offset=0), a_session_record("s2", offset=1)]))

@@ -16,7 +16,7 @@ from schemas.settings import Settings
 from schemas.verdict import Code
 from sinks.metrics import SinkMetrics
 from stream.metrics import StreamMetrics
-from stream.transport.status import FAILURES, LAG, POSITION
+from stream.transport.status import FAILURES, LAG, POSITION, STANDSTILL
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -35,7 +35,7 @@ def metrics() -> list[str]:
     SinkMetrics(registries[1])
     families = [family for registry in [Metrics().registry, *registries] for family in registry.collect()]
     names = [f"{family.name}_total" if family.type == "counter" else family.name for family in families]
-    return [*names, POSITION, LAG, FAILURES]
+    return [*names, POSITION, LAG, FAILURES, STANDSTILL]
 
 
 def commands() -> list[str]:

@@ -193,6 +193,52 @@ async def test_what_waited_behind_a_failing_chunk_is_not_processed_out_of_turn(b
     assert [chunk.start for chunk in work.processed] == [0]
 
 
+class WorkThatNeverTakes(FakeWork):
+    """A partition's work that fails for every chunk with a certain offset."""
+
+    def __init__(self, poison: int) -> None:
+        super().__init__()
+        self.poison = poison
+        self.tried: list[int] = []
+
+    async def process(self, chunk: Chunk) -> None:
+        self.tried.append(len(chunk.records))
+        if any(record.offset == self.poison for record in chunk.records):
+            raise OSError("refused")
+        await super().process(chunk)
+
+
+async def test_a_record_that_always_fails_ends_up_alone_and_is_named(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = bench.works[ONE] = WorkThatNeverTakes(poison=5)
+    bench.partitions.start([ONE])
+
+    while work.tried[-2:] != [1, 1]:
+        position = await bench.read_from()
+        bench.hand(position, 8)
+
+    assert [(chunk.start, chunk.next_offset) for chunk in work.processed] == [(0, 4), (4, 5)]
+    assert "events.raw:0: the record at offset 5 keeps failing" in caplog.messages
+    assert bench.partitions.status()[ONE].position == 5
+
+
+async def test_once_it_works_again_a_chunk_is_processed_whole(bench: Bench) -> None:
+    work = await bench.begin()
+    work.troubles["process"] = [OSError("no answer")] * 2
+    for _ in range(2):
+        bench.hand(0, 8)
+        await work.called("process", "close", "open")
+        await bench.read_from()
+
+    bench.hand(0, 8)
+    await work.called("process", "process")
+    bench.hand(8, 16)
+    await work.called("process")
+
+    assert [(chunk.start, chunk.next_offset) for chunk in work.processed] == [(0, 4), (4, 8), (8, 16)]
+
+
 async def test_failures_are_counted_and_named_until_it_works_again(bench: Bench) -> None:
     work = bench.works[ONE]
     work.troubles["open"] = [OSError("no answer"), OSError("still none")]

@@ -56,6 +56,25 @@ async def test_a_partition_with_lag_that_does_not_move_is_not_healthy() -> None:
     )  # fmt: skip
 
 
+async def test_a_partition_that_can_not_be_opened_is_not_healthy_and_says_why() -> None:
+    failing = {ONE: a_status(position=None, failures=9, error="OSError: no answer", ago=STALLED_SECONDS + 1)}
+
+    assert await ask("/healthz", failing) == (
+        503, '{"status": "stalled", "stalled": {"events.raw:1": "OSError: no answer"}}',
+    )  # fmt: skip
+
+
+async def test_a_partition_that_takes_long_to_open_is_healthy() -> None:
+    assert (await ask("/healthz", {ONE: a_status(position=None, ago=100_000)}))[0] == 200
+
+
+async def test_the_metrics_tell_how_long_a_partition_with_lag_has_stood_still() -> None:
+    (_, stuck), (_, idle) = [await ask("/metrics", {ONE: a_status(ago=25)}, lag=lag) for lag in (1, 0)]
+
+    assert 'eye_partition_standstill_seconds{partition="1",topic="events.raw"} 25.' in stuck
+    assert 'eye_partition_standstill_seconds{partition="1",topic="events.raw"} 0.0' in idle
+
+
 async def test_a_partition_that_has_nothing_to_do_is_healthy_however_long() -> None:
     assert (await ask("/healthz", {ONE: a_status(ago=100_000)}))[0] == 200
 

@@ -225,6 +225,24 @@ async def test_a_partition_with_lag_that_stands_still_is_a_crash(monkeypatch: py
     assert str(task.exception()) == "events.raw:0 has lag and does not move"
 
 
+async def test_a_standstill_is_logged_once_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("stream.transport.worker.STALLED_SECONDS", 0.0)
+    bench = Bench()
+    bench.app.behind = {ONE: 5}
+    bench.work.troubles["open"] = [OSError("the database is away")] * 1000
+
+    async with bench.running() as task:
+        await bench.assign()
+        await bench.work.called("close", "open")
+        await asyncio.wait([task], timeout=0.03)
+        terminate()
+
+    told = [message for message in caplog.messages if "has not moved" in message]
+    assert told == ["events.raw:0 at offset None has not moved for 0 s: OSError: the database is away"]
+
+
 @pytest.mark.parametrize("behind", [{}, {ONE: 5}], ids=["nothing to do", "a failure to wait out"])
 async def test_a_partition_that_has_a_reason_to_stand_still_is_none(
     monkeypatch: pytest.MonkeyPatch, behind: Mapping[TP, int]
