@@ -164,15 +164,22 @@ def _sessions(summaries: Iterable[SessionSummary]) -> Iterable[OutgoingRecord]:
 
 def _common_headers(raw: RawRecord, verdict: Verdict) -> Headers:
     """The raw record's own headers, made up for where no gateway wrote them."""
-    if len(raw.headers) == 4 and raw.headers[0][0] == record.EVENT_ID:
+    if len(raw.headers) == 4 and raw.headers[0][0] == record.EVENT_ID and _size(raw.headers) <= _MAX_HEADERS_BYTES:
         return raw.headers
-    traceparent = [header for header in raw.headers if header[0] == record.TRACEPARENT]
+    traceparent = [header for header in raw.headers if header[0] == record.TRACEPARENT and _size([header]) <= 128]
     return [
         (record.EVENT_ID, verdict.event_id.encode()),
         (record.APPLICATION, verdict.application.encode()),
         (record.RECEIVED_AT, str(to_millis(verdict.received_at)).encode()),
         *traceparent,
     ]
+
+
+_MAX_HEADERS_BYTES = 2048  # four of a gateway's fit; what else may stand there could make a verdict too large to write
+
+
+def _size(headers: Headers) -> int:
+    return sum(len(name) + len(value or b"") for name, value in headers)
 
 
 @lru_cache(maxsize=4096)

@@ -42,13 +42,16 @@ def main() -> int:
     if asked.list:
         for drill in DRILLS.values():
             print(f"{drill.name:20}  {drill.what}")
+        print("\nFaults to build in with --break:")
+        for name, fault in broken.FAULTS.items():
+            print(f"{name:20}  {(fault.build_in.__doc__ or '').strip()} Found by {fault.drill}.")
         return 0
     directory = Path(tempfile.mkdtemp(prefix="eye-drills-"))
     first = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
     kept = True
     _print_row(COLUMNS)
     with Ground(directory) as ground:
-        for name in asked.drill or DRILLS:
+        for name in asked.drill or ([broken.FAULTS[asked.broken].drill] if asked.broken else DRILLS):
             for seed in range(first, first + asked.repeat):
                 proof = run_drill(DRILLS[name], ground, seed, quick=asked.quick, broken=asked.broken)
                 _print(name, seed, proof)
@@ -70,7 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer faults and shorter outages")
     parser.add_argument("--list", action="store_true", help="say what the drills are")
     parser.add_argument(
-        "--break", dest="broken", choices=list(broken.FAULTS), help="build a fault in: drills have to fail"
+        "--break", dest="broken", choices=list(broken.FAULTS), help="build a fault in, and see a drill fail"
     )
     return parser.parse_args()
 

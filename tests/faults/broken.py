@@ -5,16 +5,78 @@ Run as a script in place of `-m eye`: `python tests/faults/broken.py FAULT STAGE
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+
+def acknowledge() -> None:
+    """The gateway answers 202 half a second before it hands the events to Kafka or the spool."""
+    from gateway.publisher import Publisher
+
+    publish, later = Publisher.publish, set()
+
+    async def publish_later(self: Publisher, records: Any) -> None:
+        await asyncio.sleep(0.5)
+        await publish(self, records)
+
+    async def say_yes(self: Publisher, records: Any) -> list[bool]:
+        task = asyncio.create_task(publish_later(self, records))
+        later.add(task)
+        task.add_done_callback(later.discard)
+        return [True] * len(records)
+
+    Publisher.publish = say_yes  # type: ignore[method-assign]
+
+
+def commits() -> None:
+    """The stream commits the raw topic's offset before what it led to, in a transaction of its own."""
+    from stream.checkpoint import Checkpoint, Transaction
+
+    transaction = Checkpoint.transaction
+
+    @asynccontextmanager
+    async def commit_first(self: Checkpoint, next_offset: int) -> AsyncIterator[Transaction]:
+        producer: Any = self._producer
+        await producer.begin_transaction()
+        await producer.send_offsets_to_transaction({self._raw: next_offset}, self._group)
+        await producer.commit_transaction()
+        async with transaction(self, next_offset) as begun:
+            yield begun
+
+    Checkpoint.transaction = commit_first  # type: ignore[method-assign]
+
+
+def fencing() -> None:
+    """Each stream worker has transactional ids of its own, and is slow to begin: a former owner is not fenced."""
+    checkpoint: Any = importlib.import_module("stream.checkpoint")
+    real: Any = checkpoint.AIOKafkaProducer
+
+    class Unfenced(real):  # type: ignore[misc]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options | {"transactional_id": secrets.token_hex(8)})
+
+        async def begin_transaction(self) -> None:
+            await asyncio.sleep(0.3)
+            await super().begin_transaction()
+
+    checkpoint.AIOKafkaProducer = Unfenced
+
+
+def duplicates() -> None:
+    """The stream remembers no event_id."""
+    from stream.duplicates import RecentEvents
+
+    RecentEvents.add = lambda self, verdict: True  # type: ignore[method-assign]
 
 
 def positions() -> None:
-    """The sinks' position is not in the transaction of the rows: it is stored before them."""
+    """The sinks store their position before the rows, in a transaction of its own."""
     from sinks.pool import lend
     from sinks.work import _ADVANCE, TablePartition
 
@@ -28,32 +90,27 @@ def positions() -> None:
     TablePartition._store = store  # type: ignore[method-assign]
 
 
-def fencing() -> None:
-    """Every stream worker writes under transactional ids of its own: a former owner is not fenced."""
-    checkpoint: Any = importlib.import_module("stream.checkpoint")
-    real = checkpoint.AIOKafkaProducer
+class Fault(NamedTuple):
+    """What breaks the product in this process, and the drill that has to find it."""
 
-    def unfenced(**options: Any) -> Any:
-        return real(**options | {"transactional_id": secrets.token_hex(8)})
-
-    checkpoint.AIOKafkaProducer = unfenced
+    build_in: Callable[[], None]
+    drill: str
 
 
-def duplicates() -> None:
-    """The stream remembers no event_id."""
-    from stream.duplicates import RecentEvents
-
-    RecentEvents.add = lambda self, verdict: True  # type: ignore[method-assign]
-
-
-FAULTS: Mapping[str, Callable[[], None]] = {fault.__name__: fault for fault in (positions, fencing, duplicates)}
+FAULTS = {
+    "acknowledge": Fault(acknowledge, "gateway-killed"),
+    "commits": Fault(commits, "all-streams-killed"),
+    "fencing": Fault(fencing, "stream-frozen"),
+    "duplicates": Fault(duplicates, "calm"),
+    "positions": Fault(positions, "postgres-killed"),
+}
 
 
 def main(fault: str, stage: Sequence[str]) -> None:
     """Break, then be `eye STAGE`; a worker that begins anew stays broken."""
     begin = os.execv
     os.execv = lambda program, _: begin(program, [program, __file__, fault, *stage])
-    FAULTS[fault]()
+    FAULTS[fault].build_in()
     sys.argv = ["eye", *stage]
     from eye.command import main as eye
 

@@ -75,6 +75,12 @@ def prove(settings: Settings, sent: Sequence[Known]) -> Proof:
     return proof
 
 
+def unwritten(settings: Settings, sent: Iterable[Known]) -> int:
+    """Return how many acknowledged events are not in the raw topic yet: a spool may still hold them."""
+    written = {dict(m.headers())["event_id"].decode() for m in read_committed(settings, topic_names(settings).raw)}
+    return len({known.event_id for known in sent if known.acknowledged is not None} - written)
+
+
 def _rows(connection: psycopg.Connection, table: str, codes: str) -> list[Found]:
     query = f"select event_id::text, session_id, source_partition, source_offset, {codes}::text[] from eye.{table}"
     rows = connection.execute(query.encode()).fetchall()

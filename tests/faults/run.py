@@ -6,16 +6,17 @@ import asyncio
 import random
 from pathlib import Path
 
+from eye.local.process import wait_until
 from eye.settled import NotSettled, wait_until_settled
 from tests.faults.drills import Drill
 from tests.faults.field import Field, Ground
-from tests.faults.proof import Proof, prove
+from tests.faults.proof import Proof, prove, unwritten
 from tests.faults.traffic import Traffic
 from tests.pipeline import Pipeline
 
 BROKEN = Path(__file__).with_name("broken.py")
 
-_SETTLE_SECONDS = 300.0
+_SETTLE_SECONDS = 180.0
 
 
 def run_drill(drill: Drill, ground: Ground, seed: int, *, quick: bool = False, broken: str | None = None) -> Proof:
@@ -37,12 +38,19 @@ def run_drill(drill: Drill, ground: Ground, seed: int, *, quick: bool = False, b
             ground.mend()
             traffic.finish()
         field.wrong.extend(sorted(set(traffic.failures)))
-        try:
-            asyncio.run(wait_until_settled(settings, _SETTLE_SECONDS))
-        except NotSettled as error:
-            field.wrong.append(f"not settled after {_SETTLE_SECONDS:.0f} s: {error}")
+        settle(field)
         proof = prove(settings, traffic.sent)
         dead = [process.log.name for process in pipeline.processes if not process.running]
         field.demand(not dead, f"ended by itself: {', '.join(dead)}")
     proof.wrong.extend(field.wrong)
     return proof
+
+
+def settle(field: Field) -> None:
+    """Wait until all that was acknowledged has left the spools, is judged, and is stored."""
+    settings, sent = field.pipeline.settings, field.traffic.sent
+    wait_until(lambda: unwritten(settings, sent) == 0, _SETTLE_SECONDS)  # else the proof tells what is lost
+    try:
+        asyncio.run(wait_until_settled(settings, _SETTLE_SECONDS))
+    except NotSettled as error:
+        field.wrong.append(f"not settled after {_SETTLE_SECONDS:.0f} s: {error}")
