@@ -52,6 +52,9 @@ def main() -> int:
     _print_row(COLUMNS)
     with Ground(directory) as ground:
         for name in asked.drill or ([broken.FAULTS[asked.broken].drill] if asked.broken else DRILLS):
+            if hindrance := DRILLS[name].hindrance:
+                print(f"{name:20}  left out: {hindrance}")
+                continue
             for seed in range(first, first + asked.repeat):
                 proof = run_drill(DRILLS[name], ground, seed, quick=asked.quick, broken=asked.broken)
                 _print(name, seed, proof)

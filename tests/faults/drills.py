@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +31,13 @@ class Drill:
     rate: float = 500
     workers: int = 2
     gives_up: bool = True
+    spool_disk_mib: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def hindrance(self) -> str | None:
+        """Say why it can't be done here, None when it can."""
+        return "only root can mount a small disk" if self.spool_disk_mib and os.geteuid() else None
 
     @property
     def what(self) -> str:
@@ -130,6 +137,26 @@ def kafka_away(field: Field) -> None:
     field.moment()
     field.kafka.stop()
     field.stay(120, 15)
+    field.kafka.start()
+
+
+@drill("spool-full", settings={"spool_max_bytes": 300_000})
+def spool_full(field: Field) -> None:
+    """Kafka is away until the gateway's spool has reached its bound: from then on it answers with 503."""
+    fill_spool(field)
+
+
+@drill("spool-disk-full", spool_disk_mib=2)
+def spool_disk_full(field: Field) -> None:
+    """Kafka is away until the disk of the gateway's spool is full: from then on it answers with 503."""
+    fill_spool(field)
+
+
+def fill_spool(field: Field) -> None:
+    field.moment()
+    field.kafka.kill()
+    field.demand(wait_until(lambda: field.traffic.refused > 0, 120), "the spool never became full")
+    field.stay(20, 3)
     field.kafka.start()
 
 

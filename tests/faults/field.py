@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -58,6 +60,20 @@ class Ground:
         asyncio.run(migrate(dsn))
         made = fresh_settings(self.kafka, dsn, self.directory / f"{name}-{database[-4:]}")
         return made.model_copy(update=changes)
+
+
+@contextmanager
+def small_disk(directory: Path, mib: int | None) -> Iterator[None]:
+    """Put a directory on a disk of its own of so many MiB, in memory; without a size leave it where it is."""
+    if mib is None:
+        yield
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(directory)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 from eye.local.process import wait_until
 from eye.settled import NotSettled, wait_until_settled
 from tests.faults.drills import Drill
-from tests.faults.field import Field, Ground
+from tests.faults.field import Field, Ground, small_disk
 from tests.faults.proof import Proof, prove, unwritten
 from tests.faults.traffic import Traffic
 from tests.pipeline import Pipeline
@@ -27,7 +27,8 @@ def run_drill(drill: Drill, ground: Ground, seed: int, *, quick: bool = False, b
     ground.mend()
     settings = ground.deployment(drill.name, **drill.settings)
     program = (str(BROKEN), broken) if broken else ("-m", "eye")
-    with Pipeline(settings, streams=drill.workers, sinks=drill.workers, program=program) as pipeline:
+    disk = small_disk(settings.data_dir / "spool", drill.spool_disk_mib)
+    with disk, Pipeline(settings, streams=drill.workers, sinks=drill.workers, program=program) as pipeline:
         traffic = Traffic(pipeline.gateway.url, seed, drill.rate, gives_up=drill.gives_up)
         field = Field(ground, pipeline, traffic, random.Random(seed), quick)
         traffic.start()

@@ -193,11 +193,14 @@ async def test_who_comes_after_goes_on_where_the_former_ended(settings: Settings
         await work.process(await send(settings, [a_raw_record(event_id="a"), a_raw_record(event_id="b")]))
         await work.process(await send(settings, [a_raw_record(event_id="c")]))
 
-    async with the_work(settings) as (successor, start):
+    registry = CollectorRegistry()
+    async with the_work(settings, registry) as (successor, start):
         again = [a_raw_record(event_id="a"), a_raw_record(event_id="c"), a_raw_record(event_id="d")]
         await successor.process(await send(settings, again))
 
     assert start == 3
+    labels = {"application": "shop", "verdict": "duplicate"}
+    assert registry.get_sample_value("eye_stream_events_total", labels) == 2
     assert ids(settings, topics.validated) == ["a", "b", "c", "d"]
     summary = sessions(settings)["s-1"]
     assert (summary["event_count"], summary["revision"], summary["first_event_id"]) == (4, 4, "a")
