@@ -17,6 +17,7 @@ import sinks.app
 import stream.app
 from eye.restart import begin_anew, pause_after_restart
 from eye.topics import create_topics
+from eye.watchdog import guarded
 from schemas.settings import Settings
 from stream.transport.worker import Worker, WorkerCrashed
 
@@ -45,11 +46,15 @@ def _run_worker(settings: Settings, build: Callable[[Settings], Worker]) -> NoRe
     pause_after_restart()
     began = time.monotonic()
 
+    def fail(crash: WorkerCrashed) -> NoReturn:
+        begin_anew(crash, time.monotonic() - began)
+
     async def work() -> None:
         try:
-            await build(settings).run(prepare=lambda: _topics_there(settings))
+            with guarded(lambda: fail(WorkerCrashed("the event loop stood still"))):
+                await build(settings).run(prepare=lambda: _topics_there(settings))
         except WorkerCrashed as crash:
-            begin_anew(crash, time.monotonic() - began)
+            fail(crash)
         logging.shutdown()
         os._exit(0)
 

@@ -68,8 +68,15 @@ def build_worker(settings: Settings) -> Worker:
             partitions.hand(chunk)
 
     address = (settings.worker_host, settings.sinks_port) if settings.sinks_port is not None else None
-    database = _database(pool, policy_of(settings), metrics)
-    return Worker(app, partitions, registry, address=address, report_positions=True, surroundings=database)
+    return Worker(
+        app,
+        partitions,
+        registry,
+        address=address,
+        report_positions=True,
+        surroundings=_database(pool, policy_of(settings), metrics),
+        make_lookup=lambda: Lookup(settings),
+    )
 
 
 @asynccontextmanager

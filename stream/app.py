@@ -14,6 +14,7 @@ from stream.metrics import StreamMetrics
 from stream.partition import StreamPartition
 from stream.transport.app import ChunkApp
 from stream.transport.instance import claim_instance
+from stream.transport.lookup import Lookup
 from stream.transport.partitions import Partitions
 from stream.transport.worker import Worker
 
@@ -45,4 +46,10 @@ def build_worker(settings: Settings) -> Worker:
             partitions.hand(chunk)
 
     address = (settings.worker_host, settings.stream_port) if settings.stream_port is not None else None
-    return Worker(app, partitions, registry, address=address)
+    return Worker(
+        app,
+        partitions,
+        registry,
+        address=address,
+        make_lookup=lambda: Lookup(settings, committed_only=False),
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import faust
+from aiokafka import TopicPartition
 from faust.app.base import BootStrategy
 from faust.types import TP
 
@@ -38,6 +40,7 @@ class ChunkApp(faust.App):  # type: ignore[misc]
     def __init__(self, settings: Settings, *, group: str, instance: str, read_committed: bool) -> None:
         self.consumer_options = _consumer_options(settings, group, instance, read_committed)
         self.reading = Reading()
+        self.ends: Mapping[TopicPartition, int] = {}
         super().__init__(
             id=group,
             broker=f"kafka://{settings.kafka_bootstrap_servers}",
@@ -72,8 +75,8 @@ class ChunkApp(faust.App):  # type: ignore[misc]
         return self.chunk_consumer.fault() if self.started else None
 
     def lag(self, tp: TP, position: int | None) -> int:
-        """Return how many offsets the work on a partition is behind, as of the last fetch."""
-        return self.chunk_consumer.lag(tp, position) if position is not None else 0
+        """Return how many offsets the work on a partition is behind, as of the last fetch or of `ends`."""
+        return self.chunk_consumer.lag(tp, position, self.ends.get(tp)) if position is not None else 0
 
 
 def _consumer_options(settings: Settings, group: str, instance: str, read_committed: bool) -> dict[str, Any]:

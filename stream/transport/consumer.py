@@ -133,15 +133,15 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         """Say why nothing more will be read, None while all is well."""
         return self._thread.fault()
 
-    def lag(self, tp: TP, position: int) -> int:
-        """Return how many offsets a partition's work is behind as of the last fetch; 0 while that is unknown.
+    def lag(self, tp: TP, position: int, known_end: int | None) -> int:
+        """Return how many offsets a partition's work is behind; 0 while that is unknown.
 
-        Transaction markers at the end are no lag: there fetching is further than the last record.
+        The end is that of the last fetch, or the one known from elsewhere where that is further: a consumer that
+        has stopped fetching would know of no lag. Transaction markers at the end are none: there fetching is
+        further than the last record.
         """
-        progress = self._thread.progress(tp)
-        if progress is None:
-            return 0
-        fetched, end = progress
+        fetched, end = self._thread.progress(tp) or (position, position)
+        end = max(end, known_end or 0)
         return max(end - (max(fetched, position) if self.reading.is_idle(tp, position) else position), 0)
 
     async def report_positions(self, offsets: Mapping[TP, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Self
 
@@ -49,6 +49,11 @@ class Lookup:
         """Return a partition's earliest offset, and its end."""
         earliest = (await self._consumer.beginning_offsets([tp]))[tp]
         return earliest, (await self._consumer.end_offsets([tp]))[tp]
+
+    async def ends(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the ends of partitions."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets([TopicPartition(*tp) for tp in tps])
+        return ends
 
     async def read(
         self, tp: TopicPartition, *, offset: int = 0, since: datetime | None = None

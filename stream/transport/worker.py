@@ -16,6 +16,7 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from stream.transport.app import ChunkApp
+from stream.transport.lookup import Lookup
 from stream.transport.partitions import Partitions, PartitionStatus
 from stream.transport.status import STALLED_SECONDS, PartitionCollector, standstill_seconds, status_page
 
@@ -30,6 +31,7 @@ _STANDSTILL_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _LAST_SECONDS = 13.0
 _REPORT_SECONDS = 5.0
+_ENDS_SECONDS = 5.0
 
 
 class WorkerCrashed(Exception):
@@ -48,14 +50,19 @@ class Worker:
         address: tuple[str, int] | None = None,
         report_positions: bool = False,
         surroundings: AbstractAsyncContextManager[None] | None = None,
+        make_lookup: Callable[[], Lookup] | None = None,
     ) -> None:
-        """`surroundings` is entered before the work begins and left after it has ended."""
+        """`surroundings` is entered before the work begins and left after it has ended.
+
+        With `make_lookup` the ends of the partitions are asked for beside the consumer, which may have stopped to.
+        """
         self._app = app
         self._partitions = partitions
         self._registry = registry
         self._address = address
         self._report_positions = report_positions
         self._surroundings = surroundings or nullcontext()
+        self._make_lookup = make_lookup
         self._stop = asyncio.Event()
         registry.register(PartitionCollector(partitions.status, app.lag))
         app.on_partitions_assigned.connect(self._assigned, weak=False)
@@ -72,7 +79,7 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         gc.set_threshold(*_COLLECT)
         async with self._surroundings, self._status_page():
-            living = [asyncio.create_task(self._work(prepare)), asyncio.create_task(self._watch())]
+            living = [asyncio.create_task(task) for task in (self._work(prepare), self._watch(), self._look_at_ends())]
             stopped = asyncio.create_task(self._stop.wait())
             await asyncio.wait([*living, stopped], return_when=asyncio.FIRST_COMPLETED)
             if self._stop.is_set():
@@ -109,6 +116,20 @@ class Worker:
             if ended := self._partitions.ended():
                 raise WorkerCrashed(f"the work on {ended[0].topic}:{ended[0].partition} ended by itself")
             self._watch_lag()
+
+    async def _look_at_ends(self) -> None:
+        """Keep the app's knowledge of the partitions' ends; while Kafka is away there is none."""
+        while True:
+            try:
+                if self._make_lookup is not None:
+                    async with self._make_lookup() as lookup:
+                        while True:
+                            await asyncio.sleep(_ENDS_SECONDS)
+                            self._app.ends = await lookup.ends(self._partitions.status())
+            except Exception as error:
+                log.debug("the ends of the partitions are unknown: %r", error)
+                self._app.ends = {}
+            await asyncio.sleep(_ENDS_SECONDS)
 
     def _watch_lag(self) -> None:
         """Tell of a partition that stands still; raise WorkerCrashed when it does so without a failure to wait out."""

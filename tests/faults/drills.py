@@ -67,10 +67,13 @@ def calm(field: Field) -> None:
 @drill("gateway-killed")
 def gateway_killed(field: Field) -> None:
     """kill -9 of the gateway; it is started again."""
+    gateway = field.pipeline.gateway
     for _ in field.times(10, 3):
-        field.pipeline.gateway.kill()
+        gateway.kill()
         field.moment(0, 1)
-        field.pipeline.gateway.start()
+        gateway.start()
+        if field.chance.random() < 0.8:  # else it is killed while it starts
+            wait_until(gateway.is_ready, 60)
 
 
 @drill("stream-killed")

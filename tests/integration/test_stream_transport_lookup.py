@@ -54,6 +54,15 @@ async def test_a_partition_is_read_to_its_end(lookup: Lookup, tp: TopicPartition
     assert await values(lookup.read(tp, offset=3)) == []
 
 
+async def test_the_ends_of_several_partitions_are_told_at_once(
+    lookup: Lookup, tp: TopicPartition, producer: AIOKafkaProducer
+) -> None:
+    await write(producer, tp, "a", "b")
+
+    other = TopicPartition(tp.topic, (tp.partition + 1) % 3)
+    assert await lookup.ends([tp, other]) == {tp: 2, other: 0}
+
+
 async def test_it_begins_with_what_was_written_after_a_time(
     lookup: Lookup, tp: TopicPartition, producer: AIOKafkaProducer
 ) -> None:

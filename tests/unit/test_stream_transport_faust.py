@@ -224,6 +224,12 @@ async def test_lag_is_unknown_before_there_is_a_consumer(app: ChunkApp) -> None:
     assert app.lag(TP("events.raw", 0), None) == 0
 
 
+async def test_lag_is_known_from_elsewhere_when_the_consumer_does_not_fetch(app: ChunkApp) -> None:
+    app.ends = {TP("events.raw", 0): 9}
+
+    assert app.lag(TP("events.raw", 0), 5) == 4
+
+
 async def test_an_app_starts_neither_a_web_server_nor_a_producer(app: ChunkApp) -> None:
     assert not app.boot_strategy._should_enable_web()
     assert not app.boot_strategy._should_enable_kafka_producer()

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -45,6 +45,7 @@ class FakeApp:
         self.hangs = False
         self.gave_up: str | None = None
         self.behind: Mapping[TP, int] = {}
+        self.ends: Mapping[TP, int] = {}
 
     async def start(self) -> None:
         self.calls.append("start")
@@ -223,6 +224,39 @@ async def test_a_partition_with_lag_that_stands_still_is_a_crash(monkeypatch: py
         await asyncio.wait([task])
 
     assert str(task.exception()) == "events.raw:0 has lag and does not move"
+
+
+class FakeLookup:
+    """Knows that every partition ends at 9, and notes that it was asked for some."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def __aenter__(self) -> FakeLookup:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to let go of."""
+
+    async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        ends = dict.fromkeys(tps, 9)
+        if ends:
+            self.asked.set()
+        return ends
+
+
+async def test_the_ends_of_its_partitions_are_looked_up_beside_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.transport.worker._ENDS_SECONDS", 0.005)
+    lookup = FakeLookup()
+    bench = Bench(make_lookup=lambda: lookup)
+
+    async with bench.running():
+        await bench.assign()
+        await lookup.asked.wait()
+        await asyncio.sleep(0)
+        terminate()
+
+    assert bench.app.ends == {ONE: 9}
 
 
 async def test_a_standstill_is_logged_once_with_its_reason(
