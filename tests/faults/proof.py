@@ -30,22 +30,36 @@ class Found(NamedTuple):
 
 @dataclass
 class Proof:
-    """The counts of a drill; `wrong` says in sentences what is not as promised."""
+    """The counts of a drill; `wrong` says in sentences what is not as promised, whatever it is.
+
+    An event counts as lost that is missing, or has a verdict that it was not made for, in the topics or in Postgres;
+    as doubled, that is there more than once; as out of order, that stands before one it should stand behind.
+    """
 
     sent: int
     acknowledged: int
     validated: int
     rejected: int
     stored: int
-    lost: int = 0
-    doubled: int = 0
+    lost_events: set[str] = field(default_factory=set)
+    doubled_events: set[str] = field(default_factory=set)
     out_of_order: int = 0
     wrong: list[str] = field(default_factory=list)
 
     @property
+    def lost(self) -> int:
+        """How many events are lost."""
+        return len(self.lost_events)
+
+    @property
+    def doubled(self) -> int:
+        """How many events are there more than once."""
+        return len(self.doubled_events)
+
+    @property
     def holds(self) -> bool:
         """Whether everything is as promised."""
-        return not (self.lost or self.doubled or self.out_of_order or self.wrong)
+        return not self.wrong
 
 
 def prove(settings: Settings, sent: Sequence[Known]) -> Proof:
@@ -103,17 +117,20 @@ def _count_each(proof: Proof, sent: Sequence[Known], found: Sequence[Found], whe
     """Each acknowledged event once, with the verdict it was made for; each other one at most once."""
     counts = Counter(event.event_id for event in found)
     codes = {event.event_id: event.codes for event in found}
-    lost = [known for known in sent if known.acknowledged is not None and not counts[known.event_id]]
-    misjudged = [known for known in sent if counts[known.event_id] and codes[known.event_id] != known.codes]
-    surplus = sum(counts.values()) - len(counts)
+    lost = {known.event_id for known in sent if known.acknowledged is not None} - counts.keys()
+    misjudged = {k.event_id for k in sent if k.event_id in counts and codes[k.event_id] != k.codes}
+    doubled = {event_id for event_id, count in counts.items() if count > 1}
     strangers = counts.keys() - {known.event_id for known in sent}
-    proof.lost += len(lost) + len(misjudged)
-    proof.doubled += surplus
-    for what, number in (("lost", len(lost)), ("judged wrongly", len(misjudged)), ("doubled", surplus)):
-        if number:
-            proof.wrong.append(f"{number} events are {what} {where}")
-    if strangers:
-        proof.wrong.append(f"{len(strangers)} events {where} were never sent")
+    proof.lost_events |= lost | misjudged
+    proof.doubled_events |= doubled
+    for what, events in (
+        ("are lost", lost),
+        ("are judged wrongly", misjudged),
+        ("are doubled", doubled),
+        ("were never sent", strangers),
+    ):
+        if events:
+            proof.wrong.append(f"{len(events)} events {what} {where}")
 
 
 def _compare_rows(proof: Proof, judged: Iterable[Found], rows: Iterable[Found]) -> None:
@@ -133,7 +150,7 @@ def _compare_rows(proof: Proof, judged: Iterable[Found], rows: Iterable[Found]) 
 
 
 def _compare_sessions(proof: Proof, rows: Iterable[Found], counted: dict[str, tuple[int, int]]) -> None:
-    """A session's counts are those of its rows: what it counts beyond them is doubled, what it lacks is lost."""
+    """A session's counts are those of its rows."""
     stored: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
         stored[row.session_id][bool(row.codes)] += 1
@@ -143,8 +160,6 @@ def _compare_sessions(proof: Proof, rows: Iterable[Found], counted: dict[str, tu
         for count, number in zip(counted.get(session, (0, 0)), stored[session], strict=True)
     ]
     above, below = sum(d for d in differences if d > 0), -sum(d for d in differences if d < 0)
-    proof.doubled += above
-    proof.lost += below
     if above or below:
         proof.wrong.append(f"the sessions count {above} events more and {below} less than there are rows")
 

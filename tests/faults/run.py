@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from eye.local.process import wait_until
 from eye.settled import NotSettled, wait_until_settled
+from schemas.settings import Settings
 from tests.faults.drills import Drill
+from tests.faults.events import Known
 from tests.faults.field import Field, Ground, small_disk
 from tests.faults.proof import Proof, prove, unwritten
 from tests.faults.traffic import Traffic
@@ -17,6 +21,7 @@ from tests.pipeline import Pipeline
 BROKEN = Path(__file__).with_name("broken.py")
 
 _SETTLE_SECONDS = 180.0
+_DRAIN_SECONDS = 40.0
 
 
 def run_drill(drill: Drill, ground: Ground, seed: int, *, quick: bool = False, broken: str | None = None) -> Proof:
@@ -50,8 +55,15 @@ def run_drill(drill: Drill, ground: Ground, seed: int, *, quick: bool = False, b
 def settle(field: Field) -> None:
     """Wait until all that was acknowledged has left the spools, is judged, and is stored."""
     settings, sent = field.pipeline.settings, field.traffic.sent
-    wait_until(lambda: unwritten(settings, sent) == 0, _SETTLE_SECONDS)  # else the proof tells what is lost
+    while left := unwritten(settings, sent):
+        if not wait_until(partial(drains, settings, sent, left), _DRAIN_SECONDS):
+            break  # the proof tells what is lost
     try:
         asyncio.run(wait_until_settled(settings, _SETTLE_SECONDS))
     except NotSettled as error:
         field.wrong.append(f"not settled after {_SETTLE_SECONDS:.0f} s: {error}")
+
+
+def drains(settings: Settings, sent: Sequence[Known], before: int) -> bool:
+    """Tell whether fewer acknowledged events than before are still on their way to the raw topic."""
+    return unwritten(settings, sent) < before
