@@ -12,7 +12,10 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
+
+from stream.transport.chunk import Chunk
 
 
 def acknowledge() -> None:
@@ -35,7 +38,7 @@ def acknowledge() -> None:
 
 
 def commits() -> None:
-    """The stream commits the raw topic's offset before what it led to, in a transaction of its own."""
+    """The stream commits the raw topic's offset a fifth of a second before what it led to."""
     from stream.checkpoint import Checkpoint, Transaction
 
     transaction = Checkpoint.transaction
@@ -46,6 +49,7 @@ def commits() -> None:
         await producer.begin_transaction()
         await producer.send_offsets_to_transaction({self._raw: next_offset}, self._group)
         await producer.commit_transaction()
+        await asyncio.sleep(0.2)
         async with transaction(self, next_offset) as begun:
             yield begun
 
@@ -75,6 +79,18 @@ def duplicates() -> None:
     RecentEvents.add = lambda self, verdict: True  # type: ignore[method-assign]
 
 
+def order() -> None:
+    """The stream judges the records of a chunk from the last to the first."""
+    from stream.partition import StreamPartition
+
+    process = StreamPartition.process
+
+    async def backwards(self: StreamPartition, chunk: Chunk) -> None:
+        await process(self, replace(chunk, records=chunk.records[::-1]))
+
+    StreamPartition.process = backwards  # type: ignore[method-assign]
+
+
 def positions() -> None:
     """The sinks store their position before the rows, in a transaction of its own."""
     from sinks.pool import lend
@@ -102,6 +118,7 @@ FAULTS = {
     "commits": Fault(commits, "all-streams-killed"),
     "fencing": Fault(fencing, "stream-frozen"),
     "duplicates": Fault(duplicates, "calm"),
+    "order": Fault(order, "calm"),
     "positions": Fault(positions, "postgres-killed"),
 }
 

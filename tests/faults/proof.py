@@ -169,33 +169,33 @@ def _check_order(proof: Proof, sent: Sequence[Known], raw: Sequence[Found], judg
     first: dict[str, Found] = {}
     for record in raw:
         first.setdefault(record.event_id, record)
-    late = _late([known for known in sent if known.event_id in first], first)
-    behind = sum(_behind(found) for found in judged)
-    proof.out_of_order += late + behind
-    if late:
-        proof.wrong.append(f"{late} raw records stand before one that was acknowledged before they were sent")
-    if behind:
-        proof.wrong.append(f"{behind} verdicts stand behind that of a later raw record")
+    overtaken = late([known for known in sent if known.event_id in first], first)
+    misplaced = sum(behind(found) for found in judged)
+    proof.out_of_order += overtaken + misplaced
+    if overtaken:
+        proof.wrong.append(f"{overtaken} raw records stand behind one that was sent after they were acknowledged")
+    if misplaced:
+        proof.wrong.append(f"{misplaced} verdicts stand behind that of a later raw record")
 
 
-def _late(written: Iterable[Known], raw: dict[str, Found]) -> int:
+def late(written: Iterable[Known], raw: dict[str, Found]) -> int:
     """Count the events that were acknowledged before an event in front of them was first sent."""
     latest: dict[str, tuple[int, int]] = {}
-    late = 0
+    number = 0
     for known in sorted(written, key=lambda known: raw[known.event_id].source):
         assert known.first is not None
         before = latest.get(known.session_id, known.first)
-        late += known.acknowledged is not None and known.acknowledged < before
+        number += known.acknowledged is not None and known.acknowledged < before
         latest[known.session_id] = max(before, known.first)
-    return late
+    return number
 
 
-def _behind(found: Iterable[Found]) -> int:
+def behind(found: Iterable[Found]) -> int:
     """Count the verdicts whose raw record stands before that of the verdict in front of them."""
     latest: dict[int, int] = {}
-    behind = 0
+    number = 0
     for event in found:
         partition, offset = event.source
-        behind += offset <= latest.get(partition, -1)
+        number += offset <= latest.get(partition, -1)
         latest[partition] = max(latest.get(partition, -1), offset)
-    return behind
+    return number
