@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,9 @@ import psycopg
 from eye.local.kafka import LocalKafka
 from eye.local.postgres import LocalPostgres
 from eye.local.process import wait_until
-from tests.faults.field import Field
+from eye.settled import Positions, judged_positions, stored_positions
+from schemas.topics import topic_names
+from tests.faults.field import Field, start
 from tests.pipeline import EyeProcess, fetch_status
 
 Act = Callable[[Field], None]
@@ -123,7 +126,7 @@ def kafka_killed(field: Field) -> None:
     """kill -9 of Kafka, whose log has to be recovered; it is started again."""
     for _ in field.times(4, 1):
         field.kafka.kill()
-        field.kafka.start()
+        start(field.kafka)
 
 
 @drill("kafka-restarted")
@@ -131,7 +134,7 @@ def kafka_restarted(field: Field) -> None:
     """Kafka is stopped in good order and started again."""
     for _ in field.times(4, 1):
         field.kafka.stop()
-        field.kafka.start()
+        start(field.kafka)
 
 
 @drill("kafka-away")
@@ -140,7 +143,7 @@ def kafka_away(field: Field) -> None:
     field.moment()
     field.kafka.stop()
     field.stay(120, 15)
-    field.kafka.start()
+    start(field.kafka)
 
 
 @drill("spool-full", settings={"spool_max_bytes": 300_000})
@@ -160,7 +163,7 @@ def fill_spool(field: Field) -> None:
     field.kafka.kill()
     field.demand(wait_until(lambda: field.traffic.refused > 0, 120), "the spool never became full")
     field.stay(20, 3)
-    field.kafka.start()
+    start(field.kafka)
 
 
 @drill("postgres-killed")
@@ -172,7 +175,7 @@ def postgres_killed(field: Field) -> None:
             copying = wait_until(lambda: is_copying(connection), 30)
             field.postgres.kill()
         field.demand(copying, "Postgres was not killed in the middle of a COPY")
-        field.postgres.start()
+        start(field.postgres)
 
 
 def slow_down_copy(field: Field) -> None:
@@ -199,7 +202,7 @@ def postgres_away(field: Field) -> None:
     field.moment()
     field.postgres.stop()
     field.stay(120, 15)
-    field.postgres.start()
+    start(field.postgres)
 
 
 @drill("stream-frozen")
@@ -218,8 +221,24 @@ def freeze(field: Field, stage: str) -> None:
     for _ in field.times(4, 1):
         worker = field.chance.choice(field.workers(stage))
         worker.pause()
-        field.stay(20, 14)  # the session timeout is 10 s
+        moved = wait_until(partial(goes_on, field, stage, positions(field, stage)), 180)
+        field.demand(moved, f"nobody took over from {worker.log.name} while it was frozen")
+        field.moment()
         worker.resume()
+
+
+def goes_on(field: Field, stage: str, before: Positions) -> bool:
+    """Tell whether a stage has gone on in every partition since."""
+    return all(at > before.get(tp, 0) for tp, at in positions(field, stage).items())
+
+
+def positions(field: Field, stage: str) -> Positions:
+    """Return how far a stage has come in each partition of what all events go through: raw, or validated."""
+    settings = field.pipeline.settings
+    if stage == "stream":
+        return asyncio.run(judged_positions(settings))
+    stored = asyncio.run(stored_positions(settings))
+    return {tp: at for tp, at in stored.items() if tp.topic == topic_names(settings).validated}
 
 
 @drill("workers-come-and-go")
@@ -306,5 +325,7 @@ def heal(process: Breakable) -> None:
     """Let a process run again, whatever was done to it meanwhile."""
     if process.running:
         process.resume()
-    else:
+    elif isinstance(process, EyeProcess):
         process.start()
+    else:
+        start(process)
