@@ -94,7 +94,7 @@ class Pipeline:
         try:
             for process in self.processes:
                 process.start()
-            wait_until(lambda: self._working() or self._ended(), 60)
+            wait_until(lambda: self._working() or self._ended(), 240)
             if not self._working():
                 raise AssertionError(f"not ready; logs: {self.logs()}")
         except BaseException:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from eye.local.errors import StartError
 from tests.faults import broken
 from tests.faults.drills import DRILLS
 from tests.faults.field import Ground
@@ -56,7 +57,12 @@ def main() -> int:
                 print(f"{name:20}  left out: {hindrance}")
                 continue
             for seed in range(first, first + asked.repeat):
-                proof = run_drill(DRILLS[name], ground, seed, quick=asked.quick, broken=asked.broken)
+                try:
+                    proof = run_drill(DRILLS[name], ground, seed, quick=asked.quick, broken=asked.broken)
+                except (StartError, AssertionError, TimeoutError) as error:
+                    print(f"{name:20}  {seed:>10}  could not be run to its end: {type(error).__name__}: {error}")
+                    kept = False
+                    continue
                 _print(name, seed, proof)
                 kept = kept and proof.holds
     if kept:
