@@ -66,7 +66,7 @@ def fencing() -> None:
             super().__init__(**options | {"transactional_id": secrets.token_hex(8)})
 
         async def begin_transaction(self) -> None:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1)
             await super().begin_transaction()
 
     checkpoint.AIOKafkaProducer = Unfenced

@@ -75,8 +75,7 @@ def gateway_killed(field: Field) -> None:
         gateway.kill()
         field.moment(0, 1)
         gateway.start()
-        if field.chance.random() < 0.8:  # else it is killed while it starts
-            wait_until(gateway.is_ready, 60)
+        field.back([gateway])
 
 
 @drill("stream-killed")
@@ -110,6 +109,7 @@ def kill_one(field: Field, stage: str) -> None:
         if field.chance.random() < 0.5:
             field.moment()
         worker.start()
+        field.back(field.workers(stage))
 
 
 def kill_all(field: Field, stage: str) -> None:
@@ -119,6 +119,7 @@ def kill_all(field: Field, stage: str) -> None:
         field.moment(0, 2)
         for worker in field.workers(stage):
             worker.start()
+        field.back(field.workers(stage))
 
 
 @drill("kafka-killed")
@@ -219,6 +220,8 @@ def sinks_frozen(field: Field) -> None:
 
 def freeze(field: Field, stage: str) -> None:
     for _ in field.times(4, 1):
+        wait_until(partial(goes_on, field, stage, positions(field, stage)), 60)
+        field.moment(0, 1)
         worker = field.chance.choice(field.workers(stage))
         worker.pause()
         moved = wait_until(partial(goes_on, field, stage, positions(field, stage)), 180)
@@ -229,7 +232,8 @@ def freeze(field: Field, stage: str) -> None:
 
 def goes_on(field: Field, stage: str, before: Positions) -> bool:
     """Tell whether a stage has gone on in every partition since."""
-    return all(at > before.get(tp, 0) for tp, at in positions(field, stage).items())
+    now = positions(field, stage)
+    return bool(now) and all(at > before.get(tp, 0) for tp, at in now.items())
 
 
 def positions(field: Field, stage: str) -> Positions:

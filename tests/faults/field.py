@@ -7,7 +7,7 @@ import random
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from psycopg import sql
 from eye.local.errors import StartError
 from eye.local.kafka import LocalKafka
 from eye.local.postgres import LocalPostgres
+from eye.local.process import wait_until
 from schemas.settings import Settings
 from sinks.migrate import migrate
 from tests.conftest import fresh_settings
@@ -26,6 +27,7 @@ from tests.faults.traffic import Traffic
 from tests.pipeline import EyeProcess, Pipeline
 
 _START_SECONDS = 300.0
+_BACK_SECONDS = 60.0
 
 
 class Ground:
@@ -124,6 +126,11 @@ class Field:
     def stay(self, full: float, quick: float) -> None:
         """Leave things as they are for so many seconds."""
         time.sleep(quick if self.quick else full)
+
+    def back(self, processes: Sequence[EyeProcess]) -> None:
+        """Wait until processes that were started work again; now and then do not, so that they break as they start."""
+        if self.chance.random() < 0.8:
+            wait_until(lambda: all(process.is_ready() for process in processes), _BACK_SECONDS)
 
     def demand(self, holds: bool, sentence: str) -> None:
         """Note what is wrong unless it holds."""
