@@ -10,8 +10,7 @@ import importlib
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -35,25 +34,6 @@ def acknowledge() -> None:
         return [True] * len(records)
 
     Publisher.publish = say_yes  # type: ignore[method-assign]
-
-
-def commits() -> None:
-    """The stream commits the raw topic's offset a fifth of a second before what it led to."""
-    from stream.checkpoint import Checkpoint, Transaction
-
-    transaction = Checkpoint.transaction
-
-    @asynccontextmanager
-    async def commit_first(self: Checkpoint, next_offset: int) -> AsyncIterator[Transaction]:
-        producer: Any = self._producer
-        await producer.begin_transaction()
-        await producer.send_offsets_to_transaction({self._raw: next_offset}, self._group)
-        await producer.commit_transaction()
-        await asyncio.sleep(0.2)
-        async with transaction(self, next_offset) as begun:
-            yield begun
-
-    Checkpoint.transaction = commit_first  # type: ignore[method-assign]
 
 
 def fencing() -> None:
@@ -115,7 +95,6 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "acknowledge": Fault(acknowledge, "gateway-killed"),
-    "commits": Fault(commits, "all-streams-killed"),
     "fencing": Fault(fencing, "stream-frozen"),
     "duplicates": Fault(duplicates, "calm"),
     "order": Fault(order, "calm"),
