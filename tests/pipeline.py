@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import sys
+import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -153,6 +155,21 @@ def an_event(**changes: Any) -> Event:
         "timestamp": "2021-01-01 09:15:27.243860",
         "data": {"host": "www.example.com", "path": "/"},
     } | changes
+
+
+def numbered_events(number: int, sessions: int) -> Iterator[Event]:
+    """Yield valid events, numbered within their session by `path` and by time."""
+    counts = [0] * sessions
+    chance = random.Random(7)
+    for _ in range(number):
+        session = chance.randrange(sessions)
+        counts[session] += 1
+        index = counts[session]
+        yield an_event(
+            session_id=f"session-{session}",
+            timestamp=time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(1_700_000_000 + index)),
+            data={"host": "www.example.com", "path": f"/{index}"},
+        )
 
 
 def ndjson(events: Sequence[Event]) -> bytes:
