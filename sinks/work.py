@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -53,7 +53,62 @@ class Table(Generic[R]):
     set_aside: Callable[[AsyncConnection, Sequence[Refused]], Awaitable[None]]
 
 
-class TablePartition(PartitionWork, Generic[R]):
+class Position(Protocol):
+    """Where the reading of a partition stands, kept in Postgres; it moves in the transaction of the rows."""
+
+    async def advance(self, connection: AsyncConnection, chunk: Chunk, rows: int) -> None:
+        """Move from the chunk's start to its end, on account of so many rows.
+
+        Raises when it isn't at the chunk's start; then nothing may be stored.
+        """
+
+    async def correct(self, connection: AsyncConnection, rows: int) -> None:
+        """Add to the number of rows that `advance` was told."""
+
+
+async def store(pool: Pool, table: Table[Any], chunk: Chunk, position: Position) -> tuple[int, int]:
+    """Store a chunk and advance the position to its end, in one transaction. A row refused for good is set aside.
+
+    Returns how many rows are new, and how many records were refused. Raises psycopg.Error for whatever is not a
+    row's fault, with nothing stored.
+    """
+    rows = table.make_rows(chunk.records)
+    try:
+        return await _store(pool, table, chunk, rows, position, _write)
+    except psycopg.Error as error:
+        if not is_refusal(error):
+            raise
+        return await _store(pool, table, chunk, rows, position, _write_what_can_be)
+
+
+_Write = Callable[[AsyncConnection, Table[Any], list[Any]], Awaitable[tuple[int, int]]]
+
+
+async def _store(
+    pool: Pool, table: Table[Any], chunk: Chunk, rows: Rows[Any], position: Position, write: _Write
+) -> tuple[int, int]:
+    async with lend(pool) as connection, connection.transaction():
+        expected = len(rows.rows)
+        await position.advance(connection, chunk, expected)
+        if rows.refused:
+            await table.set_aside(connection, rows.refused)
+        stored, refused = await write(connection, table, rows.rows)
+        if stored != expected:
+            await position.correct(connection, stored - expected)
+    return stored, refused + len(rows.refused)
+
+
+async def _write(connection: AsyncConnection, table: Table[R], rows: list[R]) -> tuple[int, int]:
+    return await table.writer.write(connection, rows), 0
+
+
+async def _write_what_can_be(connection: AsyncConnection, table: Table[R], rows: list[R]) -> tuple[int, int]:
+    stored, refused = await write_what_can_be(connection, table.writer, rows)
+    await table.set_aside(connection, refused)
+    return stored, len(refused)
+
+
+class TablePartition(PartitionWork, Position, Generic[R]):
     """Stores the records of one partition in a table, each once.
 
     The position stands in eye.sink_positions and moves in the transaction of the rows, by compare-and-set:
@@ -100,14 +155,18 @@ class TablePartition(PartitionWork, Generic[R]):
     async def process(self, chunk: Chunk) -> None:
         """Store a chunk and advance the position to its end. A row that is refused for good is set aside."""
         with self._metrics.chunk(self._table.name):
-            rows = self._table.make_rows(chunk.records)
-            try:
-                stored, refused = await self._store(chunk, rows, self._write)
-            except psycopg.Error as error:
-                if not is_refusal(error):
-                    raise
-                stored, refused = await self._store(chunk, rows, self._write_what_can_be)
+            stored, refused = await store(self._pool, self._table, chunk, self)
         self._metrics.count(self._table.name, records=len(chunk.records), rows=stored, refused=refused)
+
+    async def advance(self, connection: AsyncConnection, chunk: Chunk, rows: int) -> None:
+        """Move the sink's position by compare-and-set. Raises PositionMoved."""
+        moved = await connection.execute(_ADVANCE, (chunk.next_offset, rows, *self._key, chunk.start))
+        if moved.rowcount != 1:
+            raise PositionMoved(f"sink {self._table.sink} is no longer at offset {chunk.start}")
+
+    async def correct(self, connection: AsyncConnection, rows: int) -> None:
+        """Correct how many rows the sink has stored."""
+        await connection.execute(_CORRECT, (rows, *self._key))
 
     async def close(self) -> None:
         """Nothing is held between chunks."""
@@ -117,27 +176,3 @@ class TablePartition(PartitionWork, Generic[R]):
             stored = await (await connection.execute(_READ, self._key)).fetchone()
         assert stored is not None, "open() has made it"
         return int(stored[0])
-
-    async def _store(
-        self, chunk: Chunk, rows: Rows[R], write: Callable[[AsyncConnection, list[R]], Awaitable[tuple[int, int]]]
-    ) -> tuple[int, int]:
-        """Return how many rows are new, and how many records were refused."""
-        async with lend(self._pool) as connection, connection.transaction():
-            expected = len(rows.rows)
-            advanced = await connection.execute(_ADVANCE, (chunk.next_offset, expected, *self._key, chunk.start))
-            if advanced.rowcount != 1:
-                raise PositionMoved(f"sink {self._table.sink} is no longer at offset {chunk.start}")
-            if rows.refused:
-                await self._table.set_aside(connection, rows.refused)
-            stored, refused = await write(connection, rows.rows)
-            if stored != expected:
-                await connection.execute(_CORRECT, (stored - expected, *self._key))
-        return stored, refused + len(rows.refused)
-
-    async def _write(self, connection: AsyncConnection, rows: list[R]) -> tuple[int, int]:
-        return await self._table.writer.write(connection, rows), 0
-
-    async def _write_what_can_be(self, connection: AsyncConnection, rows: list[R]) -> tuple[int, int]:
-        stored, refused = await write_what_can_be(connection, self._table.writer, rows)
-        await self._table.set_aside(connection, refused)
-        return stored, len(refused)
