@@ -17,6 +17,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from eye import doctor, keys, operators
 from eye.local.errors import LocalError
 from eye.logs import configure_logs
+from eye.redrive.command import redrive
+from eye.replay.command import replay_app
+from eye.replay.errors import ReplayError
 from eye.send import SendError, send_file
 from eye.settled import NotSettled
 from eye.stack import read_note
@@ -45,10 +48,12 @@ topics_app = typer.Typer(help="The topics in Kafka.", no_args_is_help=True)
 keys_app = typer.Typer(help="The applications' keys, in applications.toml.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
 app.add_typer(keys_app, name="keys")
+app.add_typer(replay_app, name="replay")
+app.command(epilog="Example: `eye redrive --code missing_field --transform steps.toml --dry-run`")(redrive)
 
 _EXPECTED = (
     SettingsError, CatalogueError, LocalError, SendError, NotSettled, MigrationError, keys.KeyFileError,
-    TopicMissing, TraceError, KafkaError, psycopg.Error, OSError,
+    TopicMissing, TraceError, ReplayError, KafkaError, psycopg.Error, OSError,
 )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ where received_at >= %s and received_at < %s
 
 _REJECTED = """
 select application, event_id, source_partition, source_offset, received_at from eye.rejected_events
-where received_at >= %s and received_at < %s
+where received_at >= %s and received_at < %s and redriven_by is null
 """
 
 _KNOWN = """

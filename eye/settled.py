@@ -30,11 +30,18 @@ class NotSettled(Exception):
 
 async def wait_until_settled(settings: Settings, seconds: float = 60.0) -> None:
     """Wait until everything that is in the raw topic now is in Postgres. Raises NotSettled."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    async with Lookup(settings) as lookup:
+        raw = {tp: (await lookup.bounds(tp))[1] for tp in _partitions(settings, topic_names(settings).raw)}
+        await _reach(raw, lambda: judged_positions(settings), deadline)
+    await wait_until_stored(settings, deadline - asyncio.get_running_loop().time())
+
+
+async def wait_until_stored(settings: Settings, seconds: float = 60.0) -> None:
+    """Wait until everything that the stream has published by now is in Postgres. Raises NotSettled."""
     topics = topic_names(settings)
     deadline = asyncio.get_running_loop().time() + seconds
     async with Lookup(settings) as lookup:
-        raw = {tp: (await lookup.bounds(tp))[1] for tp in _partitions(settings, topics.raw)}
-        await _reach(raw, lambda: judged_positions(settings), deadline)
         stored = await stored_positions(settings)
         written = {
             tp: await _after_last_record(lookup, tp, stored.get(tp, 0))

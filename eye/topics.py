@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -64,6 +64,13 @@ async def topic_partitions(settings: Settings) -> dict[str, list[TopicPartition]
         found["topic"]: [TopicPartition(found["topic"], number) for number in range(len(found["partitions"]))]
         for found in described
     }
+
+
+async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
+    """Return how many partitions those of the topics have that are there. Raises KafkaError."""
+    async with connected_admin(settings) as admin:
+        there = sorted(set(topics) & set(await admin.list_topics()))  # to ask for one that is missing may make it
+        return {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics(there)}
 
 
 @asynccontextmanager

@@ -74,6 +74,8 @@ REJECTED = Listing(
     },
     after="(event.received_at, event.event_id, event.application) > (%(moment)s, %(id)s::uuid, %(application)s)",
     order="event.received_at, event.event_id, event.application",
+    # what was redriven is an event now
+    always=("event.redriven_by is null",),
 )
 
 SESSIONS = Listing(
@@ -109,6 +111,7 @@ SUMMARY = Listing(
     from eye.rejected_events event cross join unnest(event.codes) code""",
     conditions={name: sql for name, sql in REJECTED.conditions.items() if name != "code"},
     after="false",
+    always=REJECTED.always,
     group="code, event.category, event.name",
     order="count(*) desc, code, event.category, event.name",
 )

@@ -21,6 +21,11 @@ SCHEMA_VERSION = "schema_version"
 SOURCE = "source"
 CODES = "codes"
 REVISION = "revision"
+REPLAY = "replay"
+"""The run that published a record again; a run that was started later has a greater id. It replaces what was said of
+the same raw record before."""
+REDRIVE = "redrive"
+"""Beside `replay`, where an operator has mended the event; the rejected one is kept, and marked."""
 
 UNKNOWN_APPLICATION = "unknown"
 

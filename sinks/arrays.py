@@ -24,6 +24,14 @@ class TimestamptzArray(bytes):
     """A timestamptz[]."""
 
 
+class Int4Array(bytes):
+    """An int4[]."""
+
+
+class Int8Array(bytes):
+    """An int8[]."""
+
+
 def uuids(fields: Sequence[bytes]) -> UuidArray:
     """Make an array of the fields that `copy.uuid` returned."""
     return UuidArray(copy.array(copy.UUID_OID, fields))
@@ -39,11 +47,23 @@ def timestamps(fields: Sequence[bytes]) -> TimestamptzArray:
     return TimestamptzArray(copy.array(copy.TIMESTAMPTZ_OID, fields))
 
 
+def int4s(fields: Sequence[bytes]) -> Int4Array:
+    """Make an array of the fields that `copy.int4` returned."""
+    return Int4Array(copy.array(copy.INT4_OID, fields))
+
+
+def int8s(fields: Sequence[bytes]) -> Int8Array:
+    """Make an array of the fields that `copy.int8` returned."""
+    return Int8Array(copy.array(copy.INT8_OID, fields))
+
+
 def take_arrays(cursor: AsyncCursor[Any]) -> None:
     """Let a cursor take the arrays above as parameters."""
     cursor.adapters.register_dumper(UuidArray, _UuidArrayDumper)
     cursor.adapters.register_dumper(TextArray, _TextArrayDumper)
     cursor.adapters.register_dumper(TimestamptzArray, _TimestamptzArrayDumper)
+    cursor.adapters.register_dumper(Int4Array, _Int4ArrayDumper)
+    cursor.adapters.register_dumper(Int8Array, _Int8ArrayDumper)
 
 
 class _AsItIs(Dumper):
@@ -59,6 +79,14 @@ class _UuidArrayDumper(_AsItIs):
 
 class _TextArrayDumper(_AsItIs):
     oid = 1009
+
+
+class _Int4ArrayDumper(_AsItIs):
+    oid = 1007
+
+
+class _Int8ArrayDumper(_AsItIs):
+    oid = 1016
 
 
 class _TimestamptzArrayDumper(_AsItIs):

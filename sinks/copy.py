@@ -15,7 +15,7 @@ from msgspec import Raw
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-TEXT_OID, TIMESTAMPTZ_OID, UUID_OID = 25, 1184, 2950
+INT4_OID, INT8_OID, TEXT_OID, TIMESTAMPTZ_OID, UUID_OID = 23, 20, 25, 1184, 2950
 
 NULL = b"\xff\xff\xff\xff"
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import AsyncConnection, errors
 
-from sinks.rows import Refused, Row, refused_row
+from sinks.rows import Refused, Row, event_key, refused_row
 from sinks.writer import RejectedWriter, Writer
 from stream.transport.chunk import Chunk
 
@@ -84,7 +84,7 @@ async def write_what_can_be(
 
 async def set_aside(connection: AsyncConnection, refused: Sequence[Refused]) -> None:
     """Store refused records as rejected events, each with its reason."""
-    unique = {row.key: row for row in map(refused_row, refused)}
+    unique = {event_key(row): row for row in map(refused_row, refused)}
     await RejectedWriter().write(connection, list(unique.values()))
     for record, reason in refused:
         log.warning("%s:%d:%d is set aside: %s", record.topic, record.partition, record.offset, reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
@@ -14,7 +14,7 @@ import msgspec
 from schemas.event import MAX_TEXT
 from schemas.ids import row_id
 from schemas.lenient import replace_unstorable
-from schemas.record import CATEGORY, NAME, SOURCE, RawRecord, open_envelope
+from schemas.record import CATEGORY, NAME, REDRIVE, REPLAY, SOURCE, RawRecord, open_envelope
 from schemas.session import decode_session
 from schemas.verdict import Code, Rejected, Violation, decode_accepted, decode_rejected
 from sinks import copy
@@ -32,6 +32,17 @@ class Row(Protocol):
     def record(self) -> RawRecord: ...
 
 
+class Judged(NamedTuple):
+    """By what a verdict was published again: the run, and whether it is a redrive."""
+
+    run: str
+    redriven: bool
+
+
+Source = tuple[bytes, bytes]
+"""Partition and offset of a raw record, as fields."""
+
+
 class EventRow(msgspec.Struct, frozen=True, gc=False):
     """A row of eye.events, and the fields of its row in eye.event_keys."""
 
@@ -40,14 +51,29 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
     occurred_at: bytes
     copied: bytes
     record: RawRecord
+    source: Source
+    judged: Judged | None
 
 
 class RejectedRow(msgspec.Struct, frozen=True, gc=False):
-    """A row of eye.rejected_events; its key is event_id and application."""
+    """A row of eye.rejected_events, and the fields of its key."""
 
-    key: bytes
+    event_id: bytes
+    application: bytes
     copied: bytes
     record: RawRecord
+    source: Source
+    judged: Judged | None
+
+
+def event_key(row: EventRow | RejectedRow) -> bytes:
+    """Return what an event is known by: its id and its application."""
+    return row.event_id + row.application
+
+
+def row_key(row: EventRow | RejectedRow) -> Hashable:
+    """Return what a row is known by: a verdict that was published again belongs to its raw record."""
+    return event_key(row) if row.judged is None else (event_key(row), row.source, row.judged.run)
 
 
 class SessionRow(msgspec.Struct, frozen=True, gc=False):
@@ -78,15 +104,15 @@ class Rows(Generic[R]):
 
 
 def event_rows(records: Iterable[RawRecord]) -> Rows[EventRow]:
-    """Return the rows of `events.validated`; of an event that comes again the first counts."""
+    """Return the rows of `events.validated`; of an event that comes again the first counts, replays apart."""
     rows, refused = _read(records, _event_row)
-    return Rows(_first_of_each(rows, lambda row: row.event_id + row.application), refused)
+    return Rows(_first_of_each(rows, row_key), refused)
 
 
 def rejected_rows(records: Iterable[RawRecord]) -> Rows[RejectedRow]:
-    """Return the rows of `events.rejected`; of an event that comes again the first counts."""
+    """Return the rows of `events.rejected`; of an event that comes again the first counts, replays apart."""
     rows, refused = _read(records, lambda record: _rejected_row(decode_rejected(record.value or b""), record))
-    return Rows(_first_of_each(rows, lambda row: row.key), refused)
+    return Rows(_first_of_each(rows, row_key), refused)
 
 
 def session_rows(records: Iterable[RawRecord]) -> Rows[SessionRow]:
@@ -137,6 +163,8 @@ def _event_row(record: RawRecord) -> EventRow:
     row_id, client_event_id = _ids(event.application, event.event_id)
     event_id, application = copy.uuid(row_id), copy.text(event.application)
     occurred_at = copy.timestamptz(event.occurred_at)
+    headers = dict(record.headers)
+    source = _source(headers)
     copied = copy.row(
         event_id,
         application,
@@ -147,15 +175,17 @@ def _event_row(record: RawRecord) -> EventRow:
         copy.timestamptz(event.received_at),
         copy.int4(event.schema_version),
         copy.jsonb(event.data),
-        *_source(record),
+        *source,
         copy.text(client_event_id),
     )
-    return EventRow(event_id, application, occurred_at, copied, record)
+    return EventRow(event_id, application, occurred_at, copied, record, source, _judged(headers))
 
 
 def _rejected_row(event: Rejected, record: RawRecord) -> RejectedRow:
     row_id, client_event_id = _ids(event.application, event.event_id)
     event_id, application = copy.uuid(row_id), copy.text(event.application)
+    headers = dict(record.headers)
+    source = _source(headers)
     copied = copy.row(
         event_id,
         application,
@@ -169,10 +199,10 @@ def _rejected_row(event: Rejected, record: RawRecord) -> RejectedRow:
         copy.text(event.raw),
         copy.text(event.raw_encoding),
         copy.boolean(event.raw_truncated),
-        *_source(record),
+        *source,
         copy.text(client_event_id),
     )
-    return RejectedRow(event_id + application, copied, record)
+    return RejectedRow(event_id, application, copied, record, source, _judged(headers))
 
 
 def _session_row(record: RawRecord) -> SessionRow:
@@ -204,10 +234,15 @@ def _ids(application: str, event_id: str) -> tuple[UUID, str | None]:
     return row, None if is_row_id else event_id
 
 
-def _source(record: RawRecord) -> tuple[bytes, bytes]:
+def _judged(headers: Mapping[str, bytes]) -> Judged | None:
+    run = headers.get(REPLAY)
+    return None if run is None else Judged(run.decode("utf-8", "replace"), REDRIVE in headers)
+
+
+def _source(headers: Mapping[str, bytes]) -> Source:
     """Return partition and offset of the raw record as fields, NULL where no header tells."""
     try:
-        _, partition, offset = dict(record.headers)[SOURCE].rsplit(b":", 2)
+        _, partition, offset = headers[SOURCE].rsplit(b":", 2)
         return copy.int4(int(partition)), copy.int8(int(offset))
     except (KeyError, ValueError, struct.error):
         return copy.NULL, copy.NULL

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -23,7 +23,6 @@ from stream.transport.work import PartitionWork, PositionMoved
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Row)
-_Write = Callable[[AsyncConnection, Sequence[R]], Awaitable[int]]
 
 _READ = "select next_offset from eye.sink_positions where sink = %s and topic = %s and partition = %s"
 
@@ -55,7 +54,66 @@ class Table(Generic[R]):
     set_aside: Callable[[AsyncConnection, Sequence[Refused]], Awaitable[None]]
 
 
-class TablePartition(PartitionWork, Generic[R]):
+class Position(Protocol):
+    """Where the reading of a partition stands, kept in Postgres; it moves in the transaction of the rows."""
+
+    async def advance(self, connection: AsyncConnection, chunk: Chunk, rows: int) -> None:
+        """Move from the chunk's start to its end, on account of so many rows.
+
+        Raises when it isn't at the chunk's start; then nothing may be stored.
+        """
+
+    async def correct(self, connection: AsyncConnection, rows: int) -> None:
+        """Add to the number of rows that `advance` was told."""
+
+
+async def store(
+    pool: Pool, table: Table[Any], chunk: Chunk, position: Position, max_refused_share: float
+) -> tuple[int, int]:
+    """Store a chunk and advance the position to its end, in one transaction. A row refused for good is set aside.
+
+    Returns how many rows are new, and how many records were refused. Raises TooManyRefused, and psycopg.Error for
+    whatever is not a row's fault; then nothing is stored.
+    """
+    rows = table.make_rows(chunk.records)
+    refusals = Refusals(chunk, max_refused_share)
+    refusals.add(*rows.refused)
+    try:
+        stored = await _store(pool, table, chunk, rows, position, table.writer.write)
+    except psycopg.Error as error:
+        if not is_refusal(error):
+            raise
+        write = partial(_write_what_can_be, table, refusals)
+        stored = await _store(pool, table, chunk, rows, position, write)
+    return stored, len(refusals.refused)
+
+
+_Write = Callable[[AsyncConnection, list[Any]], Awaitable[int]]
+
+
+async def _store(
+    pool: Pool, table: Table[Any], chunk: Chunk, rows: Rows[Any], position: Position, write: _Write
+) -> int:
+    """Return how many rows are new."""
+    async with lend(pool) as connection, connection.transaction():
+        expected = len(rows.rows)
+        await position.advance(connection, chunk, expected)
+        if rows.refused:
+            await table.set_aside(connection, rows.refused)
+        stored = await write(connection, rows.rows)
+        if stored != expected:
+            await position.correct(connection, stored - expected)
+    return stored
+
+
+async def _write_what_can_be(table: Table[R], refusals: Refusals, connection: AsyncConnection, rows: list[R]) -> int:
+    unreadable = len(refusals.refused)
+    stored = await write_what_can_be(connection, table.writer, rows, refusals)
+    await table.set_aside(connection, refusals.refused[unreadable:])
+    return stored
+
+
+class TablePartition(PartitionWork, Position, Generic[R]):
     """Stores the records of one partition in a table, each once.
 
     The position stands in eye.sink_positions and moves in the transaction of the rows, by compare-and-set:
@@ -107,16 +165,18 @@ class TablePartition(PartitionWork, Generic[R]):
     async def process(self, chunk: Chunk) -> None:
         """Store a chunk and advance the position to its end. A row that is refused for good is set aside."""
         with self._metrics.chunk(self._table.name):
-            rows = self._table.make_rows(chunk.records)
-            refusals = Refusals(chunk, self._max_refused_share)
-            refusals.add(*rows.refused)
-            try:
-                stored = await self._store(chunk, rows, self._table.writer.write)
-            except psycopg.Error as error:
-                if not is_refusal(error):
-                    raise
-                stored = await self._store(chunk, rows, partial(self._write_what_can_be, refusals))
-        self._metrics.count(self._table.name, records=len(chunk.records), rows=stored, refused=len(refusals.refused))
+            stored, refused = await store(self._pool, self._table, chunk, self, self._max_refused_share)
+        self._metrics.count(self._table.name, records=len(chunk.records), rows=stored, refused=refused)
+
+    async def advance(self, connection: AsyncConnection, chunk: Chunk, rows: int) -> None:
+        """Move the sink's position by compare-and-set. Raises PositionMoved."""
+        moved = await connection.execute(_ADVANCE, (chunk.next_offset, rows, *self._key, chunk.start))
+        if moved.rowcount != 1:
+            raise PositionMoved(f"sink {self._table.sink} is no longer at offset {chunk.start}")
+
+    async def correct(self, connection: AsyncConnection, rows: int) -> None:
+        """Correct how many rows the sink has stored."""
+        await connection.execute(_CORRECT, (rows, *self._key))
 
     async def close(self) -> None:
         """Nothing is held between chunks."""
@@ -126,23 +186,3 @@ class TablePartition(PartitionWork, Generic[R]):
             stored = await (await connection.execute(_READ, self._key)).fetchone()
         assert stored is not None, "open() has made it"
         return int(stored[0])
-
-    async def _store(self, chunk: Chunk, rows: Rows[R], write: _Write[R]) -> int:
-        """Return how many rows are new."""
-        async with lend(self._pool) as connection, connection.transaction():
-            expected = len(rows.rows)
-            advanced = await connection.execute(_ADVANCE, (chunk.next_offset, expected, *self._key, chunk.start))
-            if advanced.rowcount != 1:
-                raise PositionMoved(f"sink {self._table.sink} is no longer at offset {chunk.start}")
-            if rows.refused:
-                await self._table.set_aside(connection, rows.refused)
-            stored = await write(connection, rows.rows)
-            if stored != expected:
-                await connection.execute(_CORRECT, (stored - expected, *self._key))
-        return stored
-
-    async def _write_what_can_be(self, refusals: Refusals, connection: AsyncConnection, rows: Sequence[R]) -> int:
-        unreadable = len(refusals.refused)
-        stored = await write_what_can_be(connection, self._table.writer, rows, refusals)
-        await self._table.set_aside(connection, refusals.refused[unreadable:])
-        return stored

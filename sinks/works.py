@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from sinks.metrics import SinkMetrics
 from sinks.pool import Pool
 from sinks.refused import set_aside, skip
-from sinks.rows import Row, event_rows, rejected_rows, session_rows
+from sinks.rows import event_rows, rejected_rows, session_rows
 from sinks.work import Table, TablePartition
 from sinks.writer import EventWriter, RejectedWriter, SessionWriter
 from stream.transport.work import PartitionWork
-
-R = TypeVar("R", bound=Row)
 
 
 def table_works(
@@ -28,16 +26,20 @@ def table_works(
     settings' group: another group begins at the earliest offset, and finds the rows there already.
     """
 
-    def works(topic: str, table: Table[R]) -> Callable[[int], PartitionWork]:
+    def works(topic: str, table: Table[Any]) -> Callable[[int], PartitionWork]:
         share = settings.max_refused_share
         return lambda number: TablePartition(pool, metrics, table, topic, number, partial(bounds, topic, number), share)
 
+    return {topic: works(topic, table) for topic, table in tables(settings).items()}
+
+
+def tables(settings: Settings) -> Mapping[str, Table[Any]]:
+    """Return, for each topic that is stored, the table it is stored in."""
     topics, group = topic_names(settings), settings.group
-    events = Table("events", f"{group}events", event_rows, EventWriter(), set_aside)
-    rejected = Table("rejected_events", f"{group}rejected_events", rejected_rows, RejectedWriter(), set_aside)
-    sessions = Table("sessions", f"{group}sessions", session_rows, SessionWriter(), skip)
     return {
-        topics.validated: works(topics.validated, events),
-        topics.rejected: works(topics.rejected, rejected),
-        topics.sessions: works(topics.sessions, sessions),
+        topics.validated: Table("events", f"{group}events", event_rows, EventWriter(), set_aside),
+        topics.rejected: Table(
+            "rejected_events", f"{group}rejected_events", rejected_rows, RejectedWriter(), set_aside
+        ),
+        topics.sessions: Table("sessions", f"{group}sessions", session_rows, SessionWriter(), skip),
     }

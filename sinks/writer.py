@@ -8,7 +8,8 @@ from typing import LiteralString, Protocol, TypeVar
 from psycopg import AsyncConnection, AsyncCursor
 
 from sinks import arrays, copy
-from sinks.rows import EventRow, RejectedRow, Row, SessionRow
+from sinks.replaced import EVENT_COLUMNS, REJECTED_COLUMNS, lock_verdicts, replace_verdicts
+from sinks.rows import EventRow, RejectedRow, Row, SessionRow, event_key
 
 R_contra = TypeVar("R_contra", bound=Row, contravariant=True)
 
@@ -25,23 +26,30 @@ class Writer(Protocol[R_contra]):
 
 _CLAIM_EVENTS = """
 insert into eye.event_keys (event_id, application, occurred_at)
-select * from unnest(%b, %b, %b)
+select event_id, application, occurred_at
+from unnest(%b, %b, %b, %b, %b) as new (event_id, application, occurred_at, source_partition, source_offset)
+where not exists (
+    select from eye.replaced_verdicts replaced
+    where replaced.event_id = new.event_id and replaced.application = new.application
+        and replaced.source_partition = new.source_partition and replaced.source_offset = new.source_offset
+)
+order by event_id, application
 on conflict do nothing
 returning event_id, application
 """
 
-COPY_EVENTS = """
-copy eye.events (event_id, application, session_id, category, name, occurred_at, received_at, schema_version, data,
-    source_partition, source_offset, client_event_id)
-from stdin (format binary)
-"""
+COPY_EVENTS = f"copy eye.events ({EVENT_COLUMNS}) from stdin (format binary)"
 
 
 class EventWriter(Writer[EventRow]):
-    """Claims the keys of events, then stores the events whose key was free."""
+    """Claims the keys of events, then stores the events whose key was free. Those published again replace others."""
 
     async def write(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> int:
-        """Store the rows and return how many are new. Raises psycopg.Error."""
+        """Store the rows and return how many are new or were replaced. Raises psycopg.Error."""
+        first, replaced = await _replace(connection, rows)
+        return await self._write(connection, first) + replaced
+
+    async def _write(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> int:
         async with connection.cursor(binary=True) as cursor:
             claimed = await self._claim(cursor, rows)
             if claimed:
@@ -50,44 +58,44 @@ class EventWriter(Writer[EventRow]):
 
     async def _claim(self, cursor: AsyncCursor, rows: Sequence[EventRow]) -> Sequence[EventRow]:
         """Return the rows whose keys are ours now. Sorted, so that no two writers wait for each other."""
-        keys = sorted((row.event_id, row.application, row.occurred_at) for row in rows)
-        event_ids, applications, times = zip(*keys, strict=True) if keys else ((), (), ())
+        keys = sorted((row.event_id, row.application, row.occurred_at, *row.source) for row in rows)
+        event_ids, applications, times, partitions, offsets = zip(*keys, strict=True) if keys else ((),) * 5
         arrays.take_arrays(cursor)
-        await cursor.execute(
-            _CLAIM_EVENTS, (arrays.uuids(event_ids), arrays.texts(applications), arrays.timestamps(times))
-        )
+        ids = arrays.uuids(event_ids), arrays.texts(applications)
+        places = arrays.int4s(partitions), arrays.int8s(offsets)
+        await cursor.execute(_CLAIM_EVENTS, (*ids, arrays.timestamps(times), *places))
         if cursor.rowcount == len(rows):
             return rows
         claimed = {(copy.uuid(event_id), copy.text(application)) async for event_id, application in cursor}
         return [row for row in rows if (row.event_id, row.application) in claimed]
 
 
-_REJECTED_COLUMNS = """
-event_id, application, session_id, category, name, timestamp, received_at, codes, errors, raw, raw_encoding,
-raw_truncated, source_partition, source_offset, client_event_id
-"""
-
 _NEW_REJECTED = """
 create temporary table if not exists new_rejected (like eye.rejected_events including defaults) on commit delete rows;
 delete from pg_temp.new_rejected;
 """
 
-_COPY_REJECTED = f"copy pg_temp.new_rejected ({_REJECTED_COLUMNS}) from stdin (format binary)"
+_COPY_REJECTED = f"copy pg_temp.new_rejected ({REJECTED_COLUMNS}) from stdin (format binary)"
 
 _INSERT_REJECTED = f"""
-insert into eye.rejected_events ({_REJECTED_COLUMNS})
-select {_REJECTED_COLUMNS} from pg_temp.new_rejected
+insert into eye.rejected_events ({REJECTED_COLUMNS}, redriven_by)
+select {REJECTED_COLUMNS}, replaced.run
+from pg_temp.new_rejected
+left join eye.replaced_verdicts replaced using (event_id, application, source_partition, source_offset)
+where replaced.run is null or replaced.redriven
+order by event_id, application
 on conflict do nothing
 """
 
 
 class RejectedWriter(Writer[RejectedRow]):
-    """Stores rejected events whose key is free."""
+    """Stores rejected events whose key is free. Those published again replace others."""
 
     async def write(self, connection: AsyncConnection, rows: Sequence[RejectedRow]) -> int:
-        """Store the rows and return how many are new. Raises psycopg.Error."""
-        sorted_rows = (row.copied for row in sorted(rows, key=lambda row: row.key))
-        return await _upsert(connection, _NEW_REJECTED, _COPY_REJECTED, sorted_rows, _INSERT_REJECTED)
+        """Store the rows and return how many are new or were replaced. Raises psycopg.Error."""
+        first, replaced = await _replace(connection, rows)
+        sorted_rows = (row.copied for row in sorted(first, key=event_key))
+        return replaced + await _upsert(connection, _NEW_REJECTED, _COPY_REJECTED, sorted_rows, _INSERT_REJECTED)
 
 
 _SESSION_COLUMNS = """
@@ -128,6 +136,19 @@ class SessionWriter(Writer[SessionRow]):
         """Store the rows and return how many were newer. Raises psycopg.Error."""
         sorted_rows = (row.copied for row in sorted(rows, key=lambda row: row.session_id))
         return await _upsert(connection, _NEW_SESSIONS, _COPY_SESSIONS, sorted_rows, _UPSERT_SESSIONS)
+
+
+V = TypeVar("V", EventRow, RejectedRow)
+
+
+async def _replace(connection: AsyncConnection, rows: Sequence[V]) -> tuple[Sequence[V], int]:
+    """Deal with the verdicts that were published again; returns the others, and how many were replaced."""
+    again = [row for row in rows if row.judged is not None]
+    if rows:
+        await lock_verdicts(connection, rows[0].record.partition, alone=bool(again))
+    if not again:
+        return rows, 0
+    return [row for row in rows if row.judged is None], await replace_verdicts(connection, again)
 
 
 async def _upsert(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
-from functools import lru_cache
 
 from aiokafka import TopicPartition
 
 from schemas import record
 from schemas.judge import judge
-from schemas.record import Headers, RawRecord, to_millis
+from schemas.record import RawRecord
 from schemas.rules import Rules
 from schemas.session import SessionSummary, decode_session, encode_session
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from schemas.verdict import Accepted, Rejected, Verdict, decode_accepted, decode_rejected, encode
+from schemas.verdict import Accepted, Rejected, Verdict, decode_accepted, decode_rejected
 from stream.checkpoint import Checkpoint, OutgoingRecord
 from stream.duplicates import RecentEvents
 from stream.metrics import StreamMetrics
+from stream.outgoing import verdict_record
 from stream.sessions import SessionBook
 from stream.transport.chunk import Chunk
 from stream.transport.lookup import Lookup
@@ -101,7 +101,8 @@ class StreamPartition:
             (self._topics.rejected, decode_rejected),
         ):
             async for published in lookup.read(TopicPartition(topic, self._raw.partition), since=since):
-                self._recent.add(decode_verdict(published.value))
+                if not any(name == record.REPLAY for name, _ in published.headers):  # long past, whenever written
+                    self._recent.add(decode_verdict(published.value))
 
     async def process(self, chunk: Chunk) -> None:
         """Turn a chunk into verdicts and session updates, all or nothing."""
@@ -111,8 +112,8 @@ class StreamPartition:
             updates = self._sessions.apply(verdict for _, verdict in first_time)
             place = f"{chunk.topic}:{chunk.partition}:".encode()
             async with self._checkpoint.transaction(chunk.next_offset) as transaction:
-                await transaction.write(self._topics.validated, _validated(first_time, place))
-                await transaction.write(self._topics.rejected, _rejected(first_time, place))
+                await transaction.write(self._topics.validated, _published(first_time, place, Accepted))
+                await transaction.write(self._topics.rejected, _published(first_time, place, Rejected))
                 await transaction.write(self._topics.sessions, _sessions(updates.values()))
         self._metrics.count([verdict for _, verdict in first_time], again)
 
@@ -133,59 +134,11 @@ class StreamPartition:
         self._sessions.close()
 
 
-def _validated(judged: Iterable[Judged], place: bytes) -> Iterable[OutgoingRecord]:
-    for raw, verdict in judged:
-        if isinstance(verdict, Accepted):
-            headers = [
-                *_common_headers(raw, verdict),
-                *_type_headers(verdict.category, verdict.name, verdict.schema_version),
-                (record.SOURCE, b"%b%d" % (place, raw.offset)),
-            ]
-            yield raw.key, encode(verdict), headers
-
-
-def _rejected(judged: Iterable[Judged], place: bytes) -> Iterable[OutgoingRecord]:
-    for raw, verdict in judged:
-        if isinstance(verdict, Rejected):
-            headers = [
-                *_common_headers(raw, verdict),
-                (record.SOURCE, b"%b%d" % (place, raw.offset)),
-                (record.CODES, ",".join(verdict.codes).encode()),
-            ]
-            key = verdict.session_id.encode() if verdict.session_id is not None else None
-            yield key, encode(verdict), headers
+def _published(judged: Iterable[Judged], place: bytes, kind: type[Verdict]) -> Iterable[OutgoingRecord]:
+    return (verdict_record(raw, verdict, place) for raw, verdict in judged if isinstance(verdict, kind))
 
 
 def _sessions(summaries: Iterable[SessionSummary]) -> Iterable[OutgoingRecord]:
     for summary in summaries:
         headers = [(record.REVISION, str(summary.revision).encode())]
         yield summary.session_id.encode(), encode_session(summary), headers
-
-
-def _common_headers(raw: RawRecord, verdict: Verdict) -> Headers:
-    """The raw record's own headers, made up for where no gateway wrote them."""
-    if len(raw.headers) == 4 and raw.headers[0][0] == record.EVENT_ID and _size(raw.headers) <= _MAX_HEADERS_BYTES:
-        return raw.headers
-    traceparent = [header for header in raw.headers if header[0] == record.TRACEPARENT and _size([header]) <= 128]
-    return [
-        (record.EVENT_ID, verdict.event_id.encode()),
-        (record.APPLICATION, verdict.application.encode()),
-        (record.RECEIVED_AT, str(to_millis(verdict.received_at)).encode()),
-        *traceparent,
-    ]
-
-
-_MAX_HEADERS_BYTES = 2048  # four of a gateway's fit; what else may stand there could make a verdict too large to write
-
-
-def _size(headers: Headers) -> int:
-    return sum(len(name) + len(value or b"") for name, value in headers)
-
-
-@lru_cache(maxsize=4096)
-def _type_headers(category: str, name: str, version: int) -> Headers:
-    return (
-        (record.CATEGORY, category.encode()),
-        (record.NAME, name.encode()),
-        (record.SCHEMA_VERSION, str(version).encode()),
-    )

@@ -76,14 +76,11 @@ def positions() -> None:
     from sinks.pool import lend
     from sinks.work import _ADVANCE, TablePartition
 
-    async def store(self: Any, chunk: Any, rows: Any, write: Any) -> Any:
-        async with lend(self._pool) as connection:
-            await connection.execute(_ADVANCE, (chunk.next_offset, 0, *self._key, chunk.start))
-        async with lend(self._pool) as connection, connection.transaction():
-            await self._table.set_aside(connection, rows.refused)
-            return await write(connection, rows.rows)
+    async def advance(self: Any, connection: Any, chunk: Any, rows: int) -> None:
+        async with lend(self._pool) as another:
+            await another.execute(_ADVANCE, (chunk.next_offset, rows, *self._key, chunk.start))
 
-    TablePartition._store = store  # type: ignore[method-assign]
+    TablePartition.advance = advance  # type: ignore[method-assign]
 
 
 class Fault(NamedTuple):

@@ -335,3 +335,21 @@ async def test_a_position_beyond_the_end_is_refused_with_what_to_do(
     with pytest.raises(PositionLost, match=r"the position is 5, but the partition ends at 0; .* reset"):
         async with the_work(settings):
             pass
+
+
+async def test_what_a_replay_has_published_is_no_duplicate_of_what_comes(settings: Settings, topics: Topics) -> None:
+    first = await send(settings, [a_raw_record(event_id="a")])
+    async with the_work(settings) as (work, _):
+        await work.process(first)
+    [published] = read_committed(settings, topics.validated)
+    headers = [*published.headers(), ("replay", b"20261122-174312-3f9a")]
+    value = published.value().replace(b'"a"', b'"b"')
+    async with AIOKafkaProducer(**settings.kafka_client()) as producer:
+        await producer.send_and_wait(topics.validated, value, published.key(), PARTITION, headers=headers)
+
+    again = await send(settings, [a_raw_record(event_id="a"), a_raw_record(event_id="b")])
+    async with the_work(settings) as (work, _):
+        await work.process(again)
+
+    assert ids(settings, topics.validated) == ["a", "b", "b"]
+    assert sessions(settings)["s-1"]["event_count"] == 2

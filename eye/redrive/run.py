@@ -1,0 +1,186 @@
+"""One redrive: from the rejected events that are selected to the events that became of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection
+
+from eye.redrive.rejected import RejectedEvent, count_by_partition, next_batch, note_attempts, retry_of
+from eye.redrive.transform import Step
+from eye.replay import runs
+from eye.replay.errors import ReplayError
+from eye.replay.judging import Judged, Judging, Publisher
+from eye.replay.pace import Pace
+from eye.replay.run import Outcome, Watcher
+from eye.replay.selection import Selection
+from eye.replay.targets import Found
+from schemas.settings import Settings
+from schemas.topics import topic_names
+from schemas.verdict import Accepted
+from sinks.pool import Pool, lend
+from sinks.replaced import lock_verdicts, replace_verdicts
+
+REDRIVE = "redrive"
+"""How a run of this kind is recorded, beside the targets of replays."""
+
+_PROOF = """
+select (select count(*) from eye.redrive_attempts where last_run = %(run)s), count(*), count(copies.number),
+    count(*) filter (where copies.number > 1)
+from eye.replaced_verdicts replaced
+left join lateral (
+    select nullif(count(*), 0) as number from eye.event_keys key
+    join eye.events event using (event_id, application, occurred_at)
+    where key.event_id = replaced.event_id and key.application = replaced.application
+) copies on true
+where replaced.run = %(run)s
+"""
+
+
+class Redrive:
+    """Redrives through one pool."""
+
+    def __init__(self, settings: Settings, pool: Pool, watcher: Watcher) -> None:
+        self._settings, self._pool, self._watcher = settings, pool, watcher
+        self._raw = topic_names(settings).raw
+
+    async def look(self, selection: Selection, steps: Sequence[Step]) -> Found:
+        """Return what would become of the selected events, and change nothing."""
+        judging, found = Judging(self._settings, "", redrive=True), Found()
+        counts = await self._plan(selection)
+        self._watcher.stage("looking", sum(tried for _, tried, _ in counts))
+        found.kinds["tried often enough"] += sum(exhausted for _, _, exhausted in counts)
+        for partition, _, _ in counts:
+            offset = 0
+            while batch := await self._batch(selection, "", partition, offset, Pace(None).chunk_records):
+                for event in batch:
+                    found.add(_example(event, judging.judge(retry_of(event, self._raw, steps)), bool(steps)))
+                self._watcher.advance(len(batch))
+                offset = batch[-1].source_offset + 1
+        return found
+
+    async def start(self, selection: Selection, steps: Sequence[Step], options: dict[str, Any]) -> Outcome:
+        """Ask, record a new run, and bring it to its end."""
+        counts = await self._plan(selection)
+        number = sum(tried for _, tried, _ in counts)
+        if not number:
+            raise ReplayError("each of the selected events has been tried often enough")
+        self._watcher.ask(f"Try {number:,} rejected events again?")
+        kept = options | {"steps": msgspec.to_builtins(list(steps))}
+        return await self._bring_to_its_end(await runs.begin(self._pool, REDRIVE, selection, kept, []))
+
+    async def resume(self, run: str) -> Outcome:
+        """Go on with a run that was stopped, or whose process died."""
+        await runs.resume(self._pool, run)
+        return await self._bring_to_its_end(run)
+
+    async def _plan(self, selection: Selection) -> list[tuple[int, int, int]]:
+        async with lend(self._pool) as connection:
+            counts = await count_by_partition(connection, selection)
+        if not counts:
+            raise ReplayError(f"nothing is selected: no rejected event is left in {selection}")
+        return counts
+
+    async def _bring_to_its_end(self, run: str) -> Outcome:
+        self._watcher.started(run)
+        publisher = Publisher(self._settings, run)
+        try:
+            outcome = await self._redrive(await runs.get(self._pool, run), publisher)
+        except BaseException:
+            with suppress(psycopg.Error):  # then it stays as it is, and can be resumed all the same
+                await runs.end(self._pool, run, runs.STOPPED)
+            raise
+        finally:
+            await publisher.close()
+        await runs.end(self._pool, run, runs.DONE if outcome.proven else runs.FAILED, outcome)
+        return outcome
+
+    async def _redrive(self, run: runs.Run, publisher: Publisher) -> Outcome:
+        judging = Judging(self._settings, run.run, redrive=True)
+        steps = msgspec.convert(run.options.get("steps", []), list[Step])
+        pace = Pace(run.options.get("rate"))
+        async with lend(self._pool) as connection:
+            counts = await count_by_partition(connection, run.selection)
+        self._watcher.stage("redriving", sum(tried for _, tried, _ in counts))
+        for partition, _, _ in counts:
+            await publisher.open(partition)
+            while done := await self._redrive_batch(run, partition, pace.chunk_records, steps, judging, publisher):
+                self._watcher.advance(done)
+                await pace.keep(done)
+        return await self._outcome(run.run)
+
+    async def _redrive_batch(
+        self,
+        run: runs.Run,
+        partition: int,
+        limit: int,
+        steps: Sequence[Step],
+        judging: Judging,
+        publisher: Publisher,
+    ) -> int:
+        """Try the next events of a partition, all or nothing; returns how many there were."""
+        async with lend(self._pool) as connection, connection.transaction():
+            await runs.still_running(connection, run.run)
+            await lock_verdicts(connection, partition, alone=True)
+            batch = await next_batch(connection, run.selection, run.run, partition, 0, limit)
+            if batch:
+                judged = [judging.judge(retry_of(event, self._raw, steps)) for event in batch]
+                passed = [one for one in judged if isinstance(one.verdict, Accepted)]
+                await note_attempts(connection, run.run, batch)
+                await publisher.publish(passed, batch[-1].source_offset + 1)
+                await replace_verdicts(connection, [one.row for one in passed])
+        return len(batch)
+
+    async def _batch(
+        self, selection: Selection, run: str, partition: int, offset: int, limit: int
+    ) -> list[RejectedEvent]:
+        async with lend(self._pool) as connection:
+            return await next_batch(connection, selection, run, partition, offset, limit)
+
+    async def _outcome(self, run: str) -> Outcome:
+        async with lend(self._pool) as connection:
+            tried, expected, present, twice = await _proof(connection, run)
+        return Outcome(
+            run=run,
+            target=REDRIVE,
+            selected=tried,
+            changed=expected,
+            expected=expected,
+            present=present,
+            twice=twice,
+            proven=expected == present and not twice,
+        )
+
+
+def the_end(moment: datetime | None) -> datetime:
+    """Return up to when events are selected: what is rejected while a run goes on is not its own."""
+    return moment or datetime.now(UTC)
+
+
+async def _proof(connection: AsyncConnection, run: str) -> tuple[int, int, int, int]:
+    row = await (await connection.execute(_PROOF, {"run": run})).fetchone()
+    assert row is not None
+    tried, expected, present, twice = row
+    return tried, expected, present, twice
+
+
+def _example(event: RejectedEvent, judged: Judged, transformed: bool) -> Found:
+    accepted = isinstance(judged.verdict, Accepted)
+    example: dict[str, Any] = {
+        "event_id": event.event_id,
+        "application": event.application,
+        "codes": event.codes,
+        "becomes": "accepted" if accepted else "rejected",
+    }
+    if not isinstance(judged.verdict, Accepted):
+        example["codes_now"] = judged.verdict.codes
+    if transformed:
+        example |= {"before": event.raw, "after": (judged.raw.value or b"").decode("utf-8", "replace")}
+    kinds = Counter({"rejected -> accepted": 1} if accepted else {"rejected -> rejected": 1})
+    return Found(kinds, expected=1, missing=int(accepted), sample=[example])

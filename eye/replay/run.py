@@ -1,0 +1,183 @@
+"""One replay from its plan to its proof."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import psycopg
+
+from eye.replay import runs
+from eye.replay.errors import ReplayError
+from eye.replay.pace import CHUNK_RECORDS, Pace
+from eye.replay.plan import Span, plan
+from eye.replay.selection import Selection
+from eye.replay.targets import Found, Target
+from eye.replay.to_file import ToFile
+from eye.replay.to_sink import ToSink
+from eye.replay.to_stream import ToStream
+from eye.settled import NotSettled, judged_positions, wait_until_stored
+from schemas.settings import Settings
+from sinks.pool import Pool, make_pool
+from stream.transport.chunk import Chunk
+from stream.transport.lookup import Lookup
+
+SINK, STREAM, FILE = "sink", "stream", "file"
+"""The targets."""
+
+_STORED_SECONDS = 20.0
+"""How long the sinks may take to store what is published already."""
+
+
+class Watcher(Protocol):
+    """Who is told how it goes."""
+
+    def ask(self, question: str) -> None:
+        """Ask whether to go on; raises when the answer is no."""
+
+    def started(self, run: str) -> None:
+        """A run has begun, or goes on; it can be resumed by this id."""
+
+    def stage(self, doing: str, records: int) -> None:
+        """Something begins that will look at so many offsets."""
+
+    def advance(self, records: int) -> None:
+        """So many offsets more are done."""
+
+
+class Outcome(msgspec.Struct):
+    """What a run came to: how many records were selected, how many rows changed, and the proof."""
+
+    run: str
+    target: str
+    selected: int
+    changed: int
+    expected: int
+    present: int
+    twice: int
+    proven: bool
+
+
+class Replay:
+    """Replays on one connection to Kafka and one pool; made by `open_replay`."""
+
+    def __init__(self, settings: Settings, lookup: Lookup, pool: Pool, watcher: Watcher) -> None:
+        self._settings, self._lookup, self.pool, self._watcher = settings, lookup, pool, watcher
+
+    async def look(self, target_name: str, selection: Selection, options: Mapping[str, Any]) -> Found:
+        """Return what a replay would find, and change nothing."""
+        target = self._target(target_name, selection, options)
+        spans = await self._plan(target_name, selection)
+        return await self._look(target, selection, spans, "looking", Pace(options.get("rate")))
+
+    async def start(self, target_name: str, selection: Selection, options: dict[str, Any]) -> Outcome:
+        """Ask, record a new run, and bring it to its end."""
+        spans = await self._plan(target_name, selection)
+        offsets = sum(span.end - span.start for span in spans)
+        if selection.conditions and not await self._takes_any(selection, spans):
+            raise ReplayError(f"nothing is selected: no record meets {selection}")
+        if target_name != FILE:
+            self._watcher.ask(f"Replay {selection}, from up to {offsets:,} records, to {target_name}?")
+        run = await runs.begin(self.pool, target_name, selection, options, spans)
+        return await self._bring_to_its_end(await runs.get(self.pool, run))
+
+    async def resume(self, run: str) -> Outcome:
+        """Go on with a run that was stopped, or whose process died."""
+        return await self._bring_to_its_end(await runs.resume(self.pool, run))
+
+    async def _plan(self, target_name: str, selection: Selection) -> list[Span]:
+        """Return the offsets that are selected. What the live line has not judged and stored yet is its own."""
+        if target_name != STREAM:
+            return await plan(self._settings, self._lookup, selection)
+        judged = await judged_positions(self._settings)
+        spans = await plan(self._settings, self._lookup, selection, until=judged)
+        try:
+            await wait_until_stored(self._settings, _STORED_SECONDS)
+        except NotSettled as late:
+            raise ReplayError(f"the sinks are behind, start them or wait until they have caught up: {late}") from late
+        return spans
+
+    async def _bring_to_its_end(self, run: runs.Run) -> Outcome:
+        self._watcher.started(run.run)
+        try:
+            outcome = await self._replay(run)
+        except BaseException:
+            with suppress(psycopg.Error):  # then it stays as it is, and can be resumed all the same
+                await runs.end(self.pool, run.run, runs.STOPPED)
+            raise
+        await runs.end(self.pool, run.run, runs.DONE if outcome.proven else runs.FAILED, outcome)
+        return outcome
+
+    async def _replay(self, run: runs.Run) -> Outcome:
+        target = self._target(run.target, run.selection, run.options, run.run)
+        partitions = await runs.partitions(self.pool, run.run)
+        pace, position = Pace(run.options.get("rate")), runs.RunPosition(run.run)
+        self._watcher.stage("replaying", run.records)
+        self._watcher.advance(run.read)
+        try:
+            async for chunk in self._chunks(run.selection, [p.rest for p in partitions], pace.chunk_records):
+                await target.replay(chunk, position)
+                self._watcher.advance(chunk.next_offset - chunk.start)
+                await pace.keep(len(chunk.records))
+        finally:
+            await target.close()
+        whole = [partition.whole for partition in partitions]
+        proof = await target.finish(run.run, whole)
+        proof.add(await self._look(target, run.selection, whole, "proving", pace))
+        done = await runs.get(self.pool, run.run)
+        return Outcome(
+            run=run.run,
+            target=run.target,
+            selected=done.selected,
+            changed=done.changed,
+            expected=proof.expected,
+            present=proof.present,
+            twice=proof.twice,
+            proven=proof.proves,
+        )
+
+    async def _look(self, target: Target, selection: Selection, spans: Iterable[Span], doing: str, pace: Pace) -> Found:
+        spans, found = list(spans), Found()
+        self._watcher.stage(doing, sum(span.end - span.start for span in spans))
+        async for chunk in self._chunks(selection, spans, pace.chunk_records):
+            found.add(await target.look(chunk))
+            self._watcher.advance(chunk.next_offset - chunk.start)
+            await pace.keep(len(chunk.records))
+        return found
+
+    async def _takes_any(self, selection: Selection, spans: Iterable[Span]) -> bool:
+        """Tell whether there is a record that is selected; reads up to the first."""
+        async with aclosing(self._chunks(selection, spans, CHUNK_RECORDS)) as chunks:
+            async for chunk in chunks:
+                if chunk.records:
+                    return True
+        return False
+
+    async def _chunks(self, selection: Selection, spans: Iterable[Span], most: int) -> AsyncGenerator[Chunk]:
+        """Yield the selected records, partition after partition."""
+        prefix = len(self._settings.topic_prefix)
+        for span in spans:
+            name = span.topic[prefix:]
+            try:
+                async for chunk in self._lookup.chunks(span.tp, span.start, span.end, most):
+                    records = [record for record in chunk.records if selection.matches(record, name)]
+                    yield Chunk(chunk.topic, chunk.partition, chunk.start, chunk.next_offset, records)
+            except LookupError as error:
+                raise ReplayError(str(error)) from error
+
+    def _target(self, name: str, selection: Selection, options: Mapping[str, Any], run: str = "") -> Target:
+        if name == FILE:
+            return ToFile(self.pool, Path(options.get("path", "")), run, options.get("bytes", 0))
+        if name == STREAM:
+            return ToStream(self._settings, self.pool, run)
+        return ToSink(self._settings, self.pool, everything=selection.all)
+
+
+@asynccontextmanager
+async def open_replay(settings: Settings, watcher: Watcher) -> AsyncIterator[Replay]:
+    """Connect to Kafka and Postgres. Raises KafkaError, SettingsError."""
+    async with make_pool(settings) as pool, Lookup(settings) as lookup:
+        yield Replay(settings, lookup, pool, watcher)

@@ -1,0 +1,65 @@
+"""Verdicts and sessions from their topics into Postgres, as the sinks store them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eye.replay.plan import Span
+from eye.replay.presence import count_doubled_events, find_events, find_rejected, find_sessions
+from eye.replay.targets import Found, Target
+from schemas.settings import Settings
+from sinks.pool import Pool, lend
+from sinks.rows import EventRow, RejectedRow, SessionRow
+from sinks.work import Position, store
+from sinks.works import tables
+from stream.transport.chunk import Chunk
+
+_RESTORE_POSITION = """
+insert into eye.sink_positions (sink, topic, partition, next_offset)
+select %s, topic, partition, end_offset from eye.replay_partitions where run = %s and topic = %s
+on conflict do nothing
+"""
+
+
+class ToSink(Target):
+    """Stores what is missing; what is there stays as it is.
+
+    With `everything`, a sink that has no position goes on after what was replayed, instead of reading it all again.
+    """
+
+    def __init__(self, settings: Settings, pool: Pool, *, everything: bool) -> None:
+        self._pool = pool
+        self._tables = tables(settings)
+        self._max_refused_share = settings.max_refused_share
+        self._everything = everything
+
+    async def replay(self, chunk: Chunk, position: Position) -> None:
+        """Store a chunk by the sinks' own writer."""
+        await store(self._pool, self._tables[chunk.topic], chunk, position, self._max_refused_share)
+
+    async def look(self, chunk: Chunk) -> Found:
+        """Look for the rows of a chunk."""
+        rows = self._tables[chunk.topic].make_rows(chunk.records).rows
+        if not rows:
+            return Found()
+        async with lend(self._pool) as connection:
+            match rows[0]:
+                case EventRow():
+                    return await find_events(connection, rows)
+                case RejectedRow():
+                    return await find_rejected(connection, rows)
+                case SessionRow():
+                    return await find_sessions(connection, rows)
+        raise AssertionError("there are three tables")
+
+    async def finish(self, run: str, spans: Sequence[Span]) -> Found:
+        """Restore the sinks' positions where all was replayed; returns what is stored twice in all."""
+        if not self._everything:
+            return Found()
+        async with lend(self._pool) as connection:
+            for topic in {span.topic for span in spans}:
+                await connection.execute(_RESTORE_POSITION, (self._tables[topic].sink, run, topic))
+            return Found(twice=await count_doubled_events(connection))
+
+    async def close(self) -> None:
+        """Nothing is held between chunks."""

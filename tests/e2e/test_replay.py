@@ -1,0 +1,393 @@
+"""Replays beside the live line, and their proofs.
+
+`EYE_DRILL_EVENTS` says how many events are sent; the default suits a test run, a drill takes 100000.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from eye.settled import wait_until_settled
+from eye.stack import environment
+from schemas.settings import Settings
+from schemas.topics import topic_names
+from sinks.migrate import migrate
+from tests.e2e.reader import read_committed
+from tests.integration.test_eye_command import run_eye
+from tests.pipeline import Event, Pipeline, an_event, ndjson, numbered_events
+
+EVENTS = int(os.environ.get("EYE_DRILL_EVENTS", "5000"))
+SESSIONS = 200
+BATCH = 1_000
+TABLES = ("events", "event_keys", "rejected_events", "sessions", "replaced_verdicts")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        assert self.stdout, self.stderr
+        return json.loads(self.stdout)
+
+
+async def start_eye(settings: Settings, *arguments: str) -> Process:
+    """Start a command as a process, to be killed."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("EYE_")}
+    env = others | environment(settings)
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "eye", *arguments, env=env, stdout=PIPE, stderr=PIPE
+    )
+
+
+async def eye(settings: Settings, *arguments: str) -> Ran:
+    """Run a command to its end; in a thread, since a new process takes seconds."""
+    ran = await asyncio.to_thread(run_eye, *arguments, env=environment(settings))
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def mixed_events(number: int) -> Iterator[Event]:
+    """Yield events, every tenth of which breaks a rule."""
+    for index, event in enumerate(numbered_events(number, SESSIONS)):
+        yield event | {"name": "dance"} if index % 10 == 9 else event
+
+
+async def send(pipeline: Pipeline, events: Sequence[Event]) -> None:
+    """Send events in order, again where the gateway says so."""
+    for begin in range(0, len(events), BATCH):
+        status = 503
+        while status == 503:
+            status, answer = await pipeline.post(ndjson(events[begin : begin + BATCH]), "application/x-ndjson")
+        assert status == 202, answer
+
+
+def checksums(settings: Settings) -> dict[str, tuple[int, str]]:
+    """Return each table's number of rows, and the sum of what they say."""
+    sums = {}
+    with psycopg.connect(settings.dsn) as connection:
+        for table in TABLES:
+            whole = "md5(coalesce(string_agg(md5(t::text), '' order by t::text), ''))"
+            [sums[table]] = connection.execute(f"select count(*), {whole} from eye.{table} t".encode()).fetchall()
+    return sums
+
+
+def summaries(settings: Settings) -> list[Any]:
+    """Return what is known of the sessions, but for `later`."""
+    query = "select session_id, revision, event_count, rejected_count from eye.sessions where session_id <> 'later'"
+    with psycopg.connect(settings.dsn) as connection:
+        return sorted(connection.execute(query).fetchall())
+
+
+async def drop_and_migrate(settings: Settings) -> None:
+    with psycopg.connect(settings.dsn, autocommit=True) as connection:
+        connection.execute("drop schema eye cascade")
+    await migrate(settings.dsn)
+
+
+@pytest.fixture
+def pipeline(settings: Settings) -> Iterator[Pipeline]:
+    with Pipeline(settings) as running:
+        yield running
+
+
+async def test_all_tables_come_back_the_very_same(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    await send(pipeline, list(mixed_events(EVENTS)))
+    await wait_until_settled(settings, 120)
+    before = checksums(settings)
+    for worker in pipeline.sinks:
+        worker.stop(15)
+    await drop_and_migrate(settings)
+
+    dry = await eye(settings, "replay", "--to", "sink", "--all", "--dry-run", "--json")
+    ran = await eye(settings, "replay", "--to", "sink", "--all", "--yes", "--json")
+    again = await eye(settings, "replay", "--to", "sink", "--all", "--yes", "--json")
+
+    counts = {table: count for table, (count, _) in before.items()}
+    assert dry.json["counts"]["events: missing"] == counts["events"] == EVENTS * 9 // 10
+    assert dry.json["counts"]["rejected_events: missing"] == counts["rejected_events"]
+    assert (ran.returncode, ran.json["proven"], ran.json["twice"]) == (0, True, 0)
+    assert ran.json["expected"] == ran.json["present"]
+    assert checksums(settings) == before
+    assert (again.json["changed"], again.json["proven"]) == (0, True)
+
+
+async def test_the_live_line_recovers_by_itself_when_the_schema_is_dropped_under_it(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    await send(pipeline, list(mixed_events(1_000)))
+    await wait_until_settled(settings, 60)
+    before = checksums(settings)
+
+    await drop_and_migrate(settings)
+    ran = await eye(settings, "replay", "--to", "sink", "--all", "--yes", "--json")
+
+    assert (ran.returncode, ran.json["proven"]) == (0, True)
+    assert checksums(settings) == before
+    await send(pipeline, [an_event(session_id="afterwards")])
+    await wait_until_settled(settings, 60)
+    assert checksums(settings)["events"][0] == before["events"][0] + 1
+
+
+async def test_new_events_stream_in_while_all_is_replayed_into_an_empty_schema(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    first, later = list(mixed_events(EVENTS)), list(mixed_events(1_000))
+    await send(pipeline, first)
+    await wait_until_settled(settings, 120)
+
+    await drop_and_migrate(settings)
+    ran, _ = await asyncio.gather(
+        eye(settings, "replay", "--to", "sink", "--all", "--yes", "--json"), send(pipeline, later)
+    )
+    await wait_until_settled(settings, 120)
+
+    assert (ran.returncode, ran.json["proven"]) == (0, True), ran
+    sums = checksums(settings)
+    assert sums["events"][0] == sums["event_keys"][0] == (len(first) + len(later)) * 9 // 10
+    assert sums["rejected_events"][0] == (len(first) + len(later)) // 10
+
+
+async def test_without_the_replay_the_next_event_brings_all_of_it_back(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    await send(pipeline, list(mixed_events(1_000)))
+    await wait_until_settled(settings, 60)
+    before = checksums(settings)
+
+    await drop_and_migrate(settings)
+    spread = [an_event(session_id=f"new-{n}", name=name) for n in range(50) for name in ("pageview", "dance")]
+    await send(pipeline, spread)
+    await wait_until_settled(settings, 60)
+
+    after = checksums(settings)
+    assert after["events"][0] == before["events"][0] + 50
+    assert after["rejected_events"][0] == before["rejected_events"][0] + 50
+
+
+async def test_a_killed_replay_is_resumed_with_the_same_proof(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    await send(pipeline, list(mixed_events(EVENTS)))
+    await wait_until_settled(settings, 120)
+    before = checksums(settings)
+    for worker in pipeline.sinks:
+        worker.stop(15)
+    await drop_and_migrate(settings)
+
+    process = await start_eye(settings, "replay", "--to", "sink", "--all", "--yes", "--rate", str(EVENTS / 5))
+    run = await until_it_has_read(settings, EVENTS // 5)
+    process.send_signal(signal.SIGKILL)
+    await process.communicate()
+    [listed] = (await eye(settings, "replay", "list", "--json")).json
+    resumed = await eye(settings, "replay", "resume", run, "--json")
+
+    assert (listed["run"], listed["status"]) == (run, "running")
+    assert listed["read"] < listed["records"]
+    assert (resumed.returncode, resumed.json["run"], resumed.json["proven"]) == (0, run, True)
+    assert resumed.json["changed"] == sum(
+        count for table, (count, _) in before.items() if table in ("events", "rejected_events", "sessions")
+    )
+    assert checksums(settings) == before
+    shown = (await eye(settings, "replay", "show", run, "--json")).json
+    assert (shown["status"], shown["read"]) == ("done", shown["records"])
+
+
+async def test_ctrl_c_stops_a_replay_and_says_how_to_go_on(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    await send(pipeline, list(mixed_events(500)))
+    await wait_until_settled(settings, 60)
+
+    process = await start_eye(settings, "replay", "--to", "sink", "--all", "--yes", "--rate", "50")
+    run = await until_it_has_read(settings, 1)
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+    [stopped] = (await eye(settings, "replay", "list", "--json")).json
+    cancelled = await eye(settings, "replay", "cancel", run, "--yes", "--json")
+    resumed = await eye(settings, "replay", "resume", run)
+
+    assert process.returncode == 1
+    assert f"eye replay resume {run}" in err.decode()
+    assert stopped["status"] == "stopped"
+    assert (cancelled.returncode, cancelled.json["status"]) == (0, "cancelled")
+    assert (resumed.returncode, "is cancelled" in resumed.stderr) == (1, True)
+
+
+async def test_a_cancelled_replay_stops_where_it_is(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    await send(pipeline, list(mixed_events(500)))
+    await wait_until_settled(settings, 60)
+
+    process = await start_eye(settings, "replay", "--to", "sink", "--all", "--yes", "--rate", "50")
+    run = await until_it_has_read(settings, 1)
+    await eye(settings, "replay", "cancel", run, "--yes")
+    _, err = await process.communicate()
+
+    assert process.returncode == 1
+    assert f"run {run} was cancelled" in err.decode()
+    shown = (await eye(settings, "replay", "show", run, "--json")).json
+    assert shown["status"] == "cancelled"
+    assert shown["read"] < shown["records"]
+
+
+async def test_a_selection_becomes_a_file_that_can_be_resumed(pipeline: Pipeline, tmp_path: Path) -> None:
+    settings = pipeline.settings
+    events = list(mixed_events(2_000))
+    await send(pipeline, events)
+    await send(pipeline, [an_event(session_id="mine", event_id=str(n), name="dance") for n in range(3)])
+    await wait_until_settled(settings, 60)
+    mine, whole = tmp_path / "mine.ndjson", tmp_path / "whole.ndjson"
+
+    ran = await eye(settings, "replay", "--to", "file", str(mine), "--session", "mine", "--name", "dance", "--json")
+    nobody = await eye(settings, "replay", "--to", "sink", "--session", "nobody", "--yes")
+    process = await start_eye(settings, "replay", "--to", "file", str(whole), "--all", "--rate", "500")
+    run = await until_it_has_read(settings, 500)
+    process.kill()
+    await process.communicate()
+    with whole.open("a") as file:
+        file.write('{"what": "the crash left beh')
+    resumed = await eye(settings, "replay", "resume", run, "--json")
+
+    assert (nobody.returncode, "no record meets" in nobody.stderr) == (1, True), nobody
+    assert (ran.returncode, ran.json["selected"]) == (0, 3), ran
+    lines = [json.loads(line) for line in mine.read_text().splitlines()]
+    assert [(line["value"]["event_id"], line["key"], line["headers"]["application"]) for line in lines] == [
+        (str(number), "mine", "shop") for number in range(3)
+    ]
+    assert (resumed.returncode, resumed.json["proven"]) == (0, True), resumed
+    found = [json.loads(line)["value"]["event_id"] for line in whole.read_text().splitlines()]
+    assert len(found) == len(set(found)) == 2_003
+    assert set(found) == {event["event_id"] for event in events} | {"0", "1", "2"}
+
+
+WRONG, RIGHT = "[^7]$", "[^3]$"
+
+
+def write_rule(directory: Path, path: str) -> None:
+    """Write down the type of a pageview, whose path has to match a pattern."""
+    (directory / "pageview.py").write_text(f"""
+from typing import Annotated
+from pydantic import Field
+from schemas.payload import Payload
+
+class Pageview(Payload, category="page interaction", name="pageview"):
+    host: str
+    path: Annotated[str, Field(pattern=r"{path}")]
+""")
+
+
+@pytest.fixture
+def wrong_rule(settings: Settings, tmp_path: Path) -> Settings:
+    """A deployment whose rule for pageviews is wrong: it rejects what ends with 7, and accepts what ends with 3."""
+    types = tmp_path / "types"
+    types.mkdir()
+    write_rule(types, WRONG)
+    return settings.model_copy(update={"event_types": [str(types)]})
+
+
+def in_topic(settings: Settings, topic: str, run: str) -> list[str]:
+    """Return the ids of what a run published."""
+    found = read_committed(settings, topic)
+    return [json.loads(m.value())["event_id"] for m in found if dict(m.headers()).get("replay") == run.encode()]
+
+
+async def test_after_a_rule_was_mended_exactly_the_events_it_was_wrong_for_are_replaced(wrong_rule: Settings) -> None:
+    settings, topics = wrong_rule, topic_names(wrong_rule)
+    events, later = list(numbered_events(EVENTS, SESSIONS)), list(numbered_events(1_000, SESSIONS))
+    sevens, threes = ({e["event_id"] for e in events if e["data"]["path"].endswith(digit)} for digit in ("7", "3"))
+    with Pipeline(settings) as pipeline:
+        await send(pipeline, [*events, *events[:200]])  # what is sent again is counted once
+        await wait_until_settled(settings, 120)
+        first, sessions = checksums(settings), summaries(settings)
+        write_rule(Path(settings.event_types[0]), RIGHT)
+        pipeline.streams[0].stop(15)
+        pipeline.streams[0].start()
+
+        slowly = ("--rate", str(EVENTS / 5))  # in several chunks
+        dry = await eye(settings, "replay", "--to", "stream", "--all", *slowly, "--dry-run", "--json")
+        assert first == checksums(settings)
+        process = await start_eye(settings, "replay", "--to", "stream", "--all", *slowly, "--yes")
+        sending = asyncio.create_task(send(pipeline, [event | {"session_id": "later"} for event in later]))
+        run = await until_it_has_read(settings, EVENTS // 4)
+        process.kill()
+        await process.communicate()
+        resumed = await eye(settings, "replay", "resume", run, "--json")
+        await sending
+        await wait_until_settled(settings, 120)
+        second = await eye(settings, "replay", "--to", "stream", "--all", "--yes", "--json")
+        await wait_until_settled(settings, 120)
+        status, stored = await pipeline.get(f"/events/{min(sevens)}")
+        _, rejected = await pipeline.get(f"/events/{min(threes)}")
+
+    changes = len(sevens) + len(threes)
+    assert dry.json["changes"] == changes, dry
+    assert dry.json["counts"]["rejected -> accepted"] == len(sevens)
+    assert dry.json["counts"]["accepted -> rejected"] == len(threes)
+    assert (resumed.returncode, resumed.json["proven"], resumed.json["twice"]) == (0, True, 0), resumed
+    assert resumed.json["changed"] == changes
+    assert (second.returncode, second.json["changed"], second.json["proven"]) == (0, 0, True), second
+    assert sorted(in_topic(settings, topics.validated, run)) == sorted(sevens)
+    assert sorted(in_topic(settings, topics.rejected, run)) == sorted(threes)
+    assert (status, stored["status"], rejected["status"]) == (200, "stored", "rejected")
+    with psycopg.connect(settings.dsn) as connection:
+        rows = connection.execute("select event_id::text, data->>'path' from eye.events").fetchall()
+        refused = connection.execute("select event_id::text from eye.rejected_events").fetchall()
+    expected = {e["event_id"] for e in events + later if not e["data"]["path"].endswith("3")}
+    assert sorted(event_id for event_id, _ in rows) == sorted(expected)
+    assert {event_id for (event_id,) in refused} == {e["event_id"] for e in events + later} - expected
+    assert summaries(settings) == sessions
+    before = checksums(settings)
+    await drop_and_migrate(settings)
+    ran = await eye(settings, "replay", "--to", "sink", "--all", "--yes", "--json")
+    assert (ran.returncode, ran.json["proven"]) == (0, True), ran
+    assert checksums(settings) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["--to", "sink"], 2, "say what to replay"),
+        (["--all"], 2, "say where to"),
+        (["--to", "sink", "--topic", "events.raw", "--all"], 2, "events.raw can't be replayed to sink"),
+        (["--to", "sink", "--from", "yesterday"], 2, "--from yesterday"),
+        (["--to", "sink", "--partitions", "1,17"], 1, "has the partitions 0 to 2, there is no 17"),
+        (["--to", "sink", "--partitions", "0", "--from-offset", "5"], 1, "nothing is selected"),
+        (["--to", "sink", "--partitions", "0", "--to-offset", "5"], 1, "ends at offset 0: there is no 4 yet"),
+        (["--to", "sink", "--all"], 1, "nothing is selected"),
+        (["resume", "nope"], 1, "there is no run nope"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_replayed_is_told_before_anything_is_touched(
+    settings: Settings, arguments: list[str], code: int, sentence: str
+) -> None:
+    ran = run_eye("replay", *arguments, env=environment(settings))
+
+    assert (ran.returncode, sentence in " ".join(ran.stderr.split())) == (code, True), ran
+    with psycopg.connect(settings.dsn) as connection:
+        assert connection.execute("select count(*) from eye.replays").fetchone() == (0,)
+
+
+async def until_it_has_read(settings: Settings, records: int) -> str:
+    """Wait until a run has come so far, and is not at its end; returns its id."""
+    async with asyncio.timeout(60), await psycopg.AsyncConnection.connect(settings.dsn, autocommit=True) as connection:
+        while True:
+            query = """
+                select run from eye.replays join eye.replay_partitions using (run)
+                where status = 'running' group by run having sum(next_offset - first_offset) >= %s"""
+            if found := await (await connection.execute(query, (records,))).fetchone():
+                return str(found[0])
+            await asyncio.sleep(0.02)
