@@ -48,7 +48,8 @@ class Settings(BaseSettings):
         None, description="Connection string of Postgres. Empty: `eye up` starts one on this machine."
     )
     postgres_read_dsn: SecretStr | None = Field(
-        None, description="Connection string for the gateway's reads: a replica, a role that only reads. Empty: the same."
+        None,
+        description="Connection string for the gateway's reads: a replica, a role of its own. Empty: the same.",
     )
     topic_prefix: str = Field("", description="Put before the name of each topic.")
     group: str = Field("", description="Put before the name of each consumer group.")

@@ -7,6 +7,7 @@ fence() {
   local log=/tmp/fence.log controller
   env --unset=KAFKA_ADVERTISED_LISTENERS KAFKA_PROCESS_ROLES=controller KAFKA_LISTENERS=CONTROLLER://:9093 \
     KAFKA_BROKER_SESSION_TIMEOUT_MS=100 KAFKA_BROKER_HEARTBEAT_INTERVAL_MS=50 KAFKA_HEAP_OPTS=-Xmx128m \
+    KAFKA_LOG4J_LOGGERS=org.apache.kafka.controller=INFO \
     /etc/kafka/docker/run >$log 2>&1 &
   controller=$!
   trap 'kill $controller' TERM

@@ -99,8 +99,9 @@ class Container:
 class KafkaContainer(Container):
     """Kafka in a container, with the face of `LocalKafka`."""
 
-    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+    def __init__(self, data_dir: Path, port: int | None = None, extra: Mapping[str, str] | None = None) -> None:
         super().__init__("kafka", data_dir, port)
+        self._extra = dict(extra or {})
         self._port: int | None = None
 
     @property
@@ -116,7 +117,7 @@ class KafkaContainer(Container):
             return
         self._port = port = self._choose_port()
         # the same port inside, since the broker tells clients its own
-        settings = broker_settings("0.0.0.0", port, port + 1) | {"log.dirs": "/var/lib/kafka/data"}
+        settings = broker_settings("0.0.0.0", port, port + 1) | {"log.dirs": "/var/lib/kafka/data"} | self._extra
         environment = {f"KAFKA_{key.upper().replace('.', '_')}": value for key, value in settings.items()}
         self._run(KAFKA_IMAGE, f"{port}:{port}", "/var/lib/kafka/data", environment)
         self._wait_ready(lambda: answers(port))

@@ -10,12 +10,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from eye.local.kafka import LocalKafka
 from eye.stack import environment
 from eye.topics import check_topics, create_topics
 from schemas.settings import Settings
 from schemas.topics import topic_names, topic_specs
 from tests.integration.test_eye_command import run_eye
+from tests.servers import Infra
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ async def test_a_check_names_what_is_missing_and_makes_nothing(fresh: Settings) 
     assert [state.partitions for state in await check_topics(fresh)] == [None] * 4
 
 
-async def test_a_check_makes_nothing_though_the_broker_would(tmp_path: Path) -> None:
+async def test_a_check_makes_nothing_though_the_broker_would(infra: Infra, tmp_path: Path) -> None:
     """Brokers make topics that are asked for, unless they are told otherwise: with their own defaults."""
-    broker = LocalKafka(tmp_path, extra={"auto.create.topics.enable": "true"})
+    broker = infra.make_kafka(tmp_path, {"auto.create.topics.enable": "true"})
     broker.start()
     try:
         settings = Settings(kafka_bootstrap_servers=broker.bootstrap_servers)

@@ -8,12 +8,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from eye.local.postgres import LocalPostgres
 from sinks.migrate import MigrationError, migrate, pending
+from tests.servers import SharedPostgres
 
 
 @pytest.fixture
-def empty(postgres: LocalPostgres) -> Iterator[str]:
+def empty(postgres: SharedPostgres) -> Iterator[str]:
     """A database of the test's own without anything in it."""
     name = f"empty_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
