@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     replication_factor: Count | None = Field(
         None, description="Replicas of each topic, when it is created. Empty: 3, or as many as there are brokers."
     )
+    min_insync_replicas: Count | None = Field(
+        None, description="Replicas that have to hold a record before it counts. Empty: 2 of three or more, else 1."
+    )
     raw_retention_hours: Count = Field(168, description="How long `events.raw` is kept; bounds what can be replayed.")
     validated_retention_hours: Count = Field(168, description="How long `events.validated` is kept.")
     rejected_retention_hours: Count = Field(720, description="How long `events.rejected` is kept.")
@@ -165,6 +168,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "kafka_bootstrap_servers", "postgres_dsn", "postgres_read_dsn", "max_age_seconds", "replication_factor",
+        "min_insync_replicas",
         "applications", "spool_dir", "instance", "stream_port", "sinks_port",
         "events_retention_days", "rejected_retention_days", "sessions_retention_days",
         "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", mode="before",

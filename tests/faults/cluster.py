@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -154,7 +154,7 @@ def _compare(settings: Settings, events: Sequence[Event], load: Load, figures: F
     seen = Counter(event["event_id"] for event in validated)
     with psycopg.connect(settings.dsn) as connection:
         rows = {event_id for (event_id,) in connection.execute("select event_id::text from eye.events")}
-        counts = dict(connection.execute("select session_id, event_count from eye.sessions").fetchall())
+        counts: dict[str, int] = dict(connection.execute("select session_id, event_count from eye.sessions").fetchall())
     figures.acknowledged, figures.rows = len(load.acknowledged), len(rows)
     figures.lost = len(load.acknowledged.keys() - seen.keys() | load.acknowledged.keys() - rows)
     figures.doubled = sum(seen.values()) - len(seen)
@@ -176,7 +176,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         figures = asyncio.run(drill(Path(directory), options.seconds, options.rate))
-    for name, value in asdict(figures).items():
+    for name, value in vars(figures).items():
         shown = dict(value) if isinstance(value, Counter) else f"{value:.2f}" if isinstance(value, float) else value
         print(f"{name:<22}{shown}")
     if broken := figures.broken():
