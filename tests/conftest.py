@@ -106,6 +106,16 @@ def settings(kafka: SharedKafka, dsn: str, tmp_path: Path) -> Settings:
     return fresh_settings(kafka, dsn, tmp_path)
 
 
+@pytest.fixture
+def empty(postgres: SharedPostgres) -> Iterator[str]:
+    """A database of the test's own without anything in it."""
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        yield _database(postgres.dsn, name)
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
 def write_key(settings: Settings) -> None:
     """Give application `shop` the key `test-key`, to write and to read."""
     settings.applications_file.parent.mkdir(parents=True, exist_ok=True)

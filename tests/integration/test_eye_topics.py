@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from eye.stack import environment
-from eye.topics import check_topics, create_topics
+from eye.topics import check_topics, create_topics, missing_topics
 from schemas.settings import Settings
 from schemas.topics import topic_names, topic_specs
 from tests.integration.test_eye_command import run_eye
@@ -35,6 +35,15 @@ async def test_all_four_are_made_as_they_have_to_be(fresh: Settings) -> None:
         (spec.name, fresh.partitions, True) for spec in topic_specs(fresh)
     ]
     assert [state.differences for state in await check_topics(fresh)] == [()] * 4
+
+
+async def test_what_is_missing_is_told(fresh: Settings) -> None:
+    names = [spec.name for spec in topic_specs(fresh)]
+
+    before = await missing_topics(fresh, names)
+    await create_topics(fresh)
+
+    assert (before, await missing_topics(fresh, names)) == (names, [])
 
 
 async def test_making_them_twice_changes_nothing(fresh: Settings) -> None:
