@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run up test lint test-fast bench load clean
+.PHONY: run up test lint test-fast cluster secure bench load clean
 
 run: $(INSTALLED)
 	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
@@ -27,6 +27,13 @@ lint: $(INSTALLED)
 
 test-fast: $(INSTALLED)
 	$(BIN)/pytest tests/unit
+
+# Drills on this machine, with figures; docs/deploy.md says what they show.
+cluster: $(INSTALLED)
+	$(BIN)/python -m tests.faults.cluster
+
+secure: $(INSTALLED)
+	$(BIN)/python -m tests.faults.secure
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)

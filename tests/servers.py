@@ -14,7 +14,7 @@ from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from eye.local.choice import Kafka, Postgres
 from eye.local.classpath import kafka_classpath
-from eye.local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, KafkaContainer, PostgresContainer
+from eye.local.containers import KAFKA_IMAGE, POSTGRES_IMAGE, KafkaContainer, PostgresContainer, kafka_variables
 from eye.local.errors import LocalError
 from eye.local.kafka import LocalKafka, broker_settings
 from eye.local.notes import free_port
@@ -92,9 +92,8 @@ LOCAL = Infra(
 @contextmanager
 def _kafka_container(_: Path) -> Iterator[SharedKafka]:
     port = free_port()
-    settings = broker_settings("0.0.0.0", port, port + 1)
-    variables = {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in settings.items()}
-    started = LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(60)
+    variables = kafka_variables(broker_settings("0.0.0.0", port, port + 1))
+    started = LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(300)
     # the same port inside, since the broker tells clients its own
     container = DockerContainer(KAFKA_IMAGE).with_envs(**variables).with_bind_ports(port, port)
     with container.waiting_for(started):

@@ -5,13 +5,22 @@ set -euo pipefail
 
 fence() {
   local log=/tmp/fence.log controller
-  env --unset=KAFKA_ADVERTISED_LISTENERS KAFKA_PROCESS_ROLES=controller KAFKA_LISTENERS=CONTROLLER://:9093 \
-    KAFKA_BROKER_SESSION_TIMEOUT_MS=100 KAFKA_BROKER_HEARTBEAT_INTERVAL_MS=50 KAFKA_HEAP_OPTS=-Xmx128m \
-    KAFKA_LOG4J_LOGGERS=org.apache.kafka.controller=INFO \
-    /etc/kafka/docker/run >$log 2>&1 &
+  cat >/tmp/fence.properties <<-PROPERTIES
+	process.roles=controller
+	node.id=$KAFKA_NODE_ID
+	controller.quorum.voters=$KAFKA_CONTROLLER_QUORUM_VOTERS
+	controller.listener.names=CONTROLLER
+	listeners=CONTROLLER://:9093
+	listener.security.protocol.map=CONTROLLER:PLAINTEXT
+	log.dirs=$KAFKA_LOG_DIRS
+	broker.session.timeout.ms=100
+	broker.heartbeat.interval.ms=50
+	PROPERTIES
+  KAFKA_HEAP_OPTS=-Xmx128m KAFKA_LOG4J_OPTS=-Dlog4j2.configurationFile=/deploy/log4j2.yaml \
+    /opt/kafka/bin/kafka-server-start.sh /tmp/fence.properties >$log 2>&1 &
   controller=$!
   trap 'kill $controller' TERM
-  wait_for "Performing controller activation" 30
+  wait_for "Performing controller activation" 60
   wait_for "Fencing broker" 5 # which it does not when the broker was killed while it started
   wait_for "fenced=1" 1
   kill $controller
@@ -24,5 +33,5 @@ wait_for() {
   until grep -q "$1" /tmp/fence.log || [ $((tries--)) = 0 ]; do sleep 0.1; done
 }
 
-if [ -e /var/lib/kafka/data/meta.properties ]; then fence; fi
+if [ -e "$KAFKA_LOG_DIRS/meta.properties" ]; then fence; fi
 exec /etc/kafka/docker/run

@@ -1,6 +1,6 @@
 """Three Kafka nodes, two of which have to hold each event; one is killed under load.
 
-    python -m tests.faults.cluster [--seconds 60] [--rate 400]
+    python -m tests.faults.cluster [--seconds 60] [--rate 300]
 
 prints what was sent, lost and doubled, and how long the slowest request took; exits 1 when a promise is broken.
 """
@@ -172,7 +172,7 @@ def main() -> None:
     """Run the drill."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--rate", type=float, default=400, help="events a second")
+    parser.add_argument("--rate", type=float, default=300, help="events a second")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         figures = asyncio.run(drill(Path(directory), options.seconds, options.rate))
