@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from eye.topics import create_topics
 from schemas.settings import Settings
 from sinks.migrate import migrate
-from tests.servers import Infra, SharedKafka, SharedPostgres, choose
+from tests.servers import Infra, SharedKafka, SharedPostgres, choose, remove_containers
 
 KEY = "test-key"
 TEMPLATE = "eye_template"
@@ -42,9 +42,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def infra(pytestconfig: pytest.Config) -> Infra:
+def infra(pytestconfig: pytest.Config) -> Iterator[Infra]:
     """Where Kafka and Postgres come from."""
-    return choose(pytestconfig.getoption("--infra"))
+    yield choose(pytestconfig.getoption("--infra"))
+    remove_containers()
 
 
 @pytest.fixture(scope="session")

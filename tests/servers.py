@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -108,9 +109,26 @@ def _postgres_container(_: Path) -> Iterator[SharedPostgres]:
         yield SharedPostgres(container.get_connection_url())
 
 
-CONTAINERS = Infra(
-    _kafka_container,
-    _postgres_container,
-    lambda directory, extra: KafkaContainer(directory, extra=extra),
-    PostgresContainer,
-)
+_made: list[KafkaContainer | PostgresContainer] = []
+
+
+def _make_kafka(directory: Path, extra: Mapping[str, str] | None) -> KafkaContainer:
+    made = KafkaContainer(directory, extra=extra)
+    _made.append(made)
+    return made
+
+
+def _make_postgres(directory: Path) -> PostgresContainer:
+    made = PostgresContainer(directory)
+    _made.append(made)
+    return made
+
+
+def remove_containers() -> None:
+    """Remove the containers that were made, and their volumes; a stopped one keeps its data otherwise."""
+    for name in ((made.data_dir / "container").read_text() for made in _made):
+        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+        subprocess.run(["docker", "volume", "rm", name], capture_output=True, check=False)
+
+
+CONTAINERS = Infra(_kafka_container, _postgres_container, _make_kafka, _make_postgres)
