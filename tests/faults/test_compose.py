@@ -112,19 +112,19 @@ print(json.dumps({
 
 async def test_each_service_can_be_killed_and_nothing_is_lost(stack: Composed) -> None:
     before = stack.count("select count(*) from eye.events")
-    up = ("up", "--wait", "--no-recreate", "--scale", "stream=3", "--scale", "sinks=2")
-    await asyncio.to_thread(stack.compose, *up)
+    more = ("--no-recreate", "--scale", "stream=3", "--scale", "sinks=2")
+    await asyncio.to_thread(stack.compose, "up", "--wait", *more)
     events = list(numbered_events(EVENTS_BETWEEN_KILLS * (len(SERVICES) + 1), sessions=50))
 
     sending = asyncio.create_task(stack.send(events))
     for service in SERVICES:
         await asyncio.to_thread(stack.compose, "kill", service)
-        await asyncio.to_thread(stack.compose, *up)
+        await asyncio.to_thread(stack.compose, "up", "--detach", "--no-deps", *more, service)
     acknowledged = await sending
 
     assert acknowledged == {event["event_id"] for event in events}
     stored = "select count(*) from eye.events"
-    await asyncio.to_thread(poll, lambda: stack.count(stored) >= before + len(events), 120, "all rows")
+    await asyncio.to_thread(poll, lambda: stack.count(stored) >= before + len(events), 300, "all rows")
     assert stack.count(stored) == before + len(events)
     assert stack.count("select count(distinct event_id) from eye.events") == before + len(events)
     assert stack.count("select sum(event_count)::bigint from eye.sessions") == before + len(events)
