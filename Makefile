@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run up test lint test-fast faults bench load clean
+.PHONY: run up test lint test-fast faults cluster secure bench load clean
 
 run: $(INSTALLED)
 	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
@@ -31,6 +31,13 @@ test-fast: $(INSTALLED)
 
 faults: $(INSTALLED)
 	$(BIN)/python -m tests.faults $(DRILLS)
+
+# Drills on this machine, with figures; docs/deploy.md says what they show.
+cluster: $(INSTALLED)
+	$(BIN)/python -m tests.faults.cluster
+
+secure: $(INSTALLED)
+	$(BIN)/python -m tests.faults.secure
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)

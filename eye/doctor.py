@@ -29,7 +29,7 @@ def effective_settings(settings: Settings) -> dict[str, str]:
 
 
 def _hidden(name: str, value: Any) -> str:
-    if name == "postgres_dsn":
+    if name.endswith("_dsn"):
         return _without_passwords(value.get_secret_value())
     if isinstance(value, SecretStr):
         return "***"

@@ -6,19 +6,20 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 import uvloop
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
 import gateway.server
 import sinks.app
 import stream.app
 from eye.restart import begin_anew, pause_after_restart
-from eye.topics import create_topics
+from eye.topics import create_topics, missing_topics
 from eye.watchdog import guarded
 from schemas.settings import Settings
+from schemas.topics import topic_names
 from stream.transport.worker import Worker, WorkerCrashed
 
 log = logging.getLogger(__name__)
@@ -33,15 +34,18 @@ def run_gateway(settings: Settings) -> None:
 
 def run_stream(settings: Settings) -> None:
     """Judge and group raw records until SIGTERM."""
-    _run_worker(settings, stream.app.build_worker)
+    topics = topic_names(settings)
+    needed = (topics.raw, topics.validated, topics.rejected, topics.sessions)
+    _run_worker(settings, stream.app.build_worker, needed)
 
 
 def run_sinks(settings: Settings) -> None:
     """Store verdicts and sessions until SIGTERM."""
-    _run_worker(settings, sinks.app.build_worker)
+    topics = topic_names(settings)
+    _run_worker(settings, sinks.app.build_worker, (topics.validated, topics.rejected, topics.sessions))
 
 
-def _run_worker(settings: Settings, build: Callable[[Settings], Worker]) -> NoReturn:
+def _run_worker(settings: Settings, build: Callable[[Settings], Worker], topics: Collection[str]) -> NoReturn:
     """Run a worker to its end, and end the process with it: whatever counts is stored, nothing is to be waited for."""
     pause_after_restart()
     began = time.monotonic()
@@ -52,7 +56,7 @@ def _run_worker(settings: Settings, build: Callable[[Settings], Worker]) -> NoRe
     async def work() -> None:
         try:
             with guarded(lambda: fail(WorkerCrashed("the event loop stood still"))):
-                await build(settings).run(prepare=lambda: _topics_there(settings))
+                await build(settings).run(prepare=lambda: _topics_there(settings, topics))
         except WorkerCrashed as crash:
             fail(crash)
         logging.shutdown()
@@ -62,11 +66,16 @@ def _run_worker(settings: Settings, build: Callable[[Settings], Worker]) -> NoRe
     raise AssertionError("unreachable")
 
 
-async def _topics_there(settings: Settings) -> None:
-    """Wait for Kafka, and make the topics that are missing."""
+async def _topics_there(settings: Settings, needed: Collection[str]) -> None:
+    """Wait for Kafka, and make the topics where one that is needed is missing."""
     while True:
         try:
+            if not await missing_topics(settings, needed):
+                return
             created = [state.name for state in await create_topics(settings) if state.created]
+        except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError) as error:
+            log.warning("waiting for topics, which this user may not make (`eye topics create`): %s", error)
+            await asyncio.sleep(_RETRY_SECONDS)
         except KafkaError as error:
             log.warning("waiting for Kafka at %s: %s", settings.kafka_bootstrap_servers, error)
             await asyncio.sleep(_RETRY_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -36,7 +36,8 @@ async def create_topics(settings: Settings) -> list[TopicState]:
         existing = set(await admin.list_topics())
         replicas = settings.replication_factor or min(3, len((await admin.describe_cluster())["brokers"]))
         missing = [spec for spec in topic_specs(settings) if spec.name not in existing]
-        created = {spec.name for spec in missing if await _create(admin, spec, replicas)}
+        in_sync = settings.min_insync_replicas or (2 if replicas >= 3 else 1)
+        created = {spec.name for spec in missing if await _create(admin, spec, replicas, in_sync)}
         await _wait_until_known(admin, created)
         return [await _state(admin, spec, spec.name in created) for spec in topic_specs(settings)]
 
@@ -73,6 +74,13 @@ async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[st
         return {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics(there)}
 
 
+async def missing_topics(settings: Settings, names: Collection[str]) -> list[str]:
+    """Return which of these topics are not there, or may not be seen. Raises KafkaError."""
+    async with connected_admin(settings) as admin:
+        existing = set(await admin.list_topics())
+    return [name for name in names if name not in existing]
+
+
 @asynccontextmanager
 async def connected_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Lend an admin client of Kafka. Raises KafkaError when Kafka is away."""
@@ -95,9 +103,10 @@ async def _wait_until_known(admin: AIOKafkaAdminClient, names: set[str]) -> None
             await asyncio.sleep(0.05)
 
 
-async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, replicas: int) -> bool:
+async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, replicas: int, in_sync: int) -> bool:
     """Make one topic; False when somebody else was quicker."""
-    topic = NewTopic(spec.name, spec.partitions, replicas, topic_configs=dict(spec.config))
+    config = {"min.insync.replicas": str(in_sync), **spec.config}
+    topic = NewTopic(spec.name, spec.partitions, replicas, topic_configs=config)
     response = await admin.create_topics([topic])
     for _, code, *rest in response.topic_errors:
         error = for_code(code)

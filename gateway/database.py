@@ -33,7 +33,7 @@ class Database:
         self._limit_ms = int(settings.statement_timeout_seconds * 1000)
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] | None = None
         self._connections = settings.postgres_read_connections
-        self._dsn = settings.dsn if settings.postgres_dsn else None
+        self._dsn = settings.read_dsn
 
     async def open(self) -> None:
         """Begin to connect. Returns at once, whether Postgres is there or not."""

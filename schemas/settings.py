@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from datetime import timedelta
@@ -9,7 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from schemas.catalogue import load_catalogue
 from schemas.rules import Rules
@@ -20,9 +27,15 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
 
+SECRETS_DIR = "/run/secrets"
+"""Where files with settings lie, unless EYE_SECRETS_DIR names another directory."""
+
 
 class Settings(BaseSettings):
-    """Every setting, with its default; `EYE_` and the name in capitals is its environment variable."""
+    """Every setting, with its default; `EYE_` and the name in capitals is its environment variable.
+
+    What no variable says, a file of that name in the secrets directory may.
+    """
 
     model_config = SettingsConfigDict(env_prefix="EYE_", extra="ignore", frozen=True)
 
@@ -33,6 +46,10 @@ class Settings(BaseSettings):
     )
     postgres_dsn: SecretStr | None = Field(
         None, description="Connection string of Postgres. Empty: `eye up` starts one on this machine."
+    )
+    postgres_read_dsn: SecretStr | None = Field(
+        None,
+        description="Connection string for the gateway's reads: a replica, a role of its own. Empty: the same.",
     )
     topic_prefix: str = Field("", description="Put before the name of each topic.")
     group: str = Field("", description="Put before the name of each consumer group.")
@@ -52,6 +69,9 @@ class Settings(BaseSettings):
     partitions: Count = Field(6, description="Partitions of each topic, when it is created.")
     replication_factor: Count | None = Field(
         None, description="Replicas of each topic, when it is created. Empty: 3, or as many as there are brokers."
+    )
+    min_insync_replicas: Count | None = Field(
+        None, description="Replicas that have to hold a record before it counts. Empty: 2 of three or more, else 1."
     )
     raw_retention_hours: Count = Field(168, description="How long `events.raw` is kept; bounds what can be replayed.")
     validated_retention_hours: Count = Field(168, description="How long `events.validated` is kept.")
@@ -136,6 +156,9 @@ class Settings(BaseSettings):
     max_refused_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="Largest share of a chunk that is set aside when Postgres refuses it; beyond, the sink waits."
     )
+    instance: str | None = Field(
+        None, description="Name of this worker in its consumer group. Empty: made of host, data directory and a number."
+    )
     worker_host: str = Field("127.0.0.1", description="Address of the workers' status page.")
     stream_port: Port | None = Field(None, description="Port of a stream worker's status page. Empty: none.")
     sinks_port: Port | None = Field(None, description="Port of a sink worker's status page. Empty: none.")
@@ -149,13 +172,29 @@ class Settings(BaseSettings):
         return [place.strip() for place in value.split(",") if place.strip()] or ["schemas.event_types"]
 
     @field_validator(
-        "kafka_bootstrap_servers", "postgres_dsn", "max_age_seconds", "replication_factor", "applications", "spool_dir",
-        "stream_port", "sinks_port", "events_retention_days", "rejected_retention_days", "sessions_retention_days",
+        "kafka_bootstrap_servers", "postgres_dsn", "postgres_read_dsn", "max_age_seconds", "replication_factor",
+        "min_insync_replicas",
+        "applications", "spool_dir", "instance", "stream_port", "sinks_port",
+        "events_retention_days", "rejected_retention_days", "sessions_retention_days",
         "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read variables, then files of the secrets directory, where there is one."""
+        directory = Path(os.environ.get("EYE_SECRETS_DIR") or SECRETS_DIR)
+        secrets = [SecretsSettingsSource(settings_cls, directory)] if directory.is_dir() else []
+        return (init_settings, env_settings, *secrets)
 
     @property
     def applications_file(self) -> Path:
@@ -183,6 +222,12 @@ class Settings(BaseSettings):
         if self.postgres_dsn is None:
             raise SettingsError("EYE_POSTGRES_DSN is not set: name a Postgres, or start one with `eye up`.")
         return self.postgres_dsn.get_secret_value()
+
+    @property
+    def read_dsn(self) -> str | None:
+        """Connection string for reads; None where no Postgres is named."""
+        dsn = self.postgres_read_dsn or self.postgres_dsn
+        return dsn.get_secret_value() if dsn else None
 
     def rules(self) -> Rules:
         """Return the rules events are held against, the catalogue loaded. Raises CatalogueError."""

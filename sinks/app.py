@@ -32,7 +32,7 @@ def build_worker(settings: Settings) -> Worker:
     app = ChunkApp(
         settings,
         group=settings.sinks_group,
-        instance=claim_instance(settings.data_dir, settings.sinks_group),
+        instance=settings.instance or claim_instance(settings.data_dir, settings.sinks_group),
         read_committed=True,
     )
 

@@ -27,7 +27,7 @@ def build_worker(settings: Settings) -> Worker:
     app = ChunkApp(
         settings,
         group=settings.stream_group,
-        instance=claim_instance(settings.data_dir, settings.stream_group),
+        instance=settings.instance or claim_instance(settings.data_dir, settings.stream_group),
         read_committed=False,
     )
 

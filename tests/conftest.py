@@ -14,39 +14,59 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from eye.local.kafka import LocalKafka
-from eye.local.postgres import LocalPostgres
 from eye.topics import create_topics
 from schemas.settings import Settings
 from sinks.migrate import migrate
+from tests.servers import Infra, SharedKafka, SharedPostgres, choose, remove_containers
 
 KEY = "test-key"
 TEMPLATE = "eye_template"
 
 
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A broker for all tests; those that break one start their own."""
-    broker = LocalKafka(tmp_path_factory.mktemp("kafka"))
-    broker.start()
-    yield broker
-    broker.stop()
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the caller say where Kafka and Postgres run."""
+    parser.addoption(
+        "--infra",
+        choices=("local", "containers"),
+        default="local",
+        help="Kafka and Postgres as processes of this machine, or in containers, with the tests that drive containers.",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about the other infrastructure."""
+    other = "processes" if config.getoption("--infra") == "containers" else "containers"
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
-    """A database server for all tests, with a migrated template; those that break one start their own."""
-    server = LocalPostgres(tmp_path_factory.mktemp("postgres"))
-    server.start()
-    with psycopg.connect(server.dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
-    asyncio.run(migrate(_database(server.dsn, TEMPLATE)))
-    yield server
-    server.stop()
+def infra(pytestconfig: pytest.Config) -> Iterator[Infra]:
+    """Where Kafka and Postgres come from."""
+    yield choose(pytestconfig.getoption("--infra"))
+    remove_containers()
+
+
+@pytest.fixture(scope="session")
+def kafka(infra: Infra, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedKafka]:
+    """A broker for all tests; those that break one make their own."""
+    with infra.shared_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def postgres(infra: Infra, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedPostgres]:
+    """A database server for all tests, with a migrated template; those that break one make their own."""
+    with infra.shared_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        with psycopg.connect(server.dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
+        asyncio.run(migrate(_database(server.dsn, TEMPLATE)))
+        yield server
 
 
 @contextmanager
-def fresh_database(postgres: LocalPostgres) -> Iterator[str]:
+def fresh_database(postgres: SharedPostgres) -> Iterator[str]:
     """Lend a migrated database that nobody else uses."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     create = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
@@ -57,7 +77,7 @@ def fresh_database(postgres: LocalPostgres) -> Iterator[str]:
         connection.execute(drop)
 
 
-def fresh_settings(kafka: LocalKafka, dsn: str, directory: Path) -> Settings:
+def fresh_settings(kafka: SharedKafka, dsn: str, directory: Path) -> Settings:
     """Make a deployment that nobody else uses: topics, groups, and the key of application `shop`."""
     prefix = f"t{uuid.uuid4().hex[:8]}"
     made = Settings(
@@ -75,16 +95,26 @@ def fresh_settings(kafka: LocalKafka, dsn: str, directory: Path) -> Settings:
 
 
 @pytest.fixture
-def dsn(postgres: LocalPostgres) -> Iterator[str]:
+def dsn(postgres: SharedPostgres) -> Iterator[str]:
     """A fresh migrated database of the test's own."""
     with fresh_database(postgres) as made:
         yield made
 
 
 @pytest.fixture
-def settings(kafka: LocalKafka, dsn: str, tmp_path: Path) -> Settings:
+def settings(kafka: SharedKafka, dsn: str, tmp_path: Path) -> Settings:
     """A deployment of the test's own."""
     return fresh_settings(kafka, dsn, tmp_path)
+
+
+@pytest.fixture
+def empty(postgres: SharedPostgres) -> Iterator[str]:
+    """A database of the test's own without anything in it."""
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        yield _database(postgres.dsn, name)
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 def write_key(settings: Settings) -> None:

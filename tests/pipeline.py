@@ -10,7 +10,9 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -170,6 +172,25 @@ def numbered_events(number: int, sessions: int) -> Iterator[Event]:
             timestamp=time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(1_700_000_000 + index)),
             data={"host": "www.example.com", "path": f"/{index}"},
         )
+
+
+def batches(events: Sequence[Event], size: int = 100) -> Iterator[list[Event]]:
+    """Yield the events in batches."""
+    rest = iter(events)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def out_of_order(validated: Sequence[Event]) -> list[Event]:
+    """Return the numbered events that stand behind a later one of their session."""
+    latest: dict[str, int] = defaultdict(int)
+    late = []
+    for event in validated:
+        number = int(event["data"]["path"].removeprefix("/"))
+        if number < latest[event["session_id"]]:
+            late.append(event)
+        latest[event["session_id"]] = max(latest[event["session_id"]], number)
+    return late
 
 
 def ndjson(events: Sequence[Event]) -> bytes:

@@ -71,7 +71,7 @@ class Lookup:
             found = await self.offset_at(tp, since)
             self._consumer.seek(tp, end if found is None else found)
         moved_at = time.monotonic()
-        while not await self._at_end(tp):
+        while not await self._at_end(tp, end):
             for record in (await self._consumer.getmany(tp, timeout_ms=_FETCH_MS)).get(tp, []):
                 moved_at = time.monotonic()
                 yield record
@@ -106,7 +106,11 @@ class Lookup:
         found = (await self._consumer.offsets_for_times({tp: max(to_millis(moment), 0)}))[tp]
         return found.offset if found else None
 
-    async def _at_end(self, tp: TopicPartition) -> bool:
-        """Tell whether everything was read; the end is that of all records, so that no open transaction hides any."""
+    async def _at_end(self, tp: TopicPartition, end: int) -> bool:
+        """Tell whether everything was read.
+
+        Up to the high watermark that fetching tells, which no open transaction hides; and up to the end that the
+        leader named, since a new leader's first fetches may tell of a lower high watermark than the last one's.
+        """
         high_watermark = self._consumer.highwater(tp)  # None before the first fetch
-        return high_watermark is not None and await self._consumer.position(tp) >= high_watermark
+        return high_watermark is not None and await self._consumer.position(tp) >= max(high_watermark, end)

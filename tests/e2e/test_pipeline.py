@@ -13,8 +13,6 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from eye.local.kafka import LocalKafka
-from eye.local.postgres import LocalPostgres
 from eye.settled import wait_until_settled
 from schemas.settings import Settings
 from schemas.topics import topic_names
@@ -22,13 +20,14 @@ from schemas.verdict import Code
 from tests.conftest import fresh_database, fresh_settings
 from tests.e2e.reader import read_committed
 from tests.pipeline import SAMPLE, Pipeline, an_event, ndjson
+from tests.servers import SharedKafka, SharedPostgres
 
 SAMPLE_EVENTS = [json.loads(line) for line in SAMPLE.read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
 def pipeline(
-    kafka: LocalKafka, postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
+    kafka: SharedKafka, postgres: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
     """One pipeline for all tests here; each looks at its own sessions."""
     directory = tmp_path_factory.mktemp("pipeline")

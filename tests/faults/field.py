@@ -25,6 +25,7 @@ from sinks.migrate import migrate
 from tests.conftest import fresh_settings
 from tests.faults.traffic import Traffic
 from tests.pipeline import EyeProcess, Pipeline
+from tests.servers import SharedKafka
 
 _START_SECONDS = 300.0
 _BACK_SECONDS = 60.0
@@ -63,7 +64,9 @@ class Ground:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
         dsn = psycopg.conninfo.make_conninfo(self.postgres.dsn, dbname=database)
         asyncio.run(migrate(dsn))
-        made = fresh_settings(self.kafka, dsn, self.directory / f"{name}-{database[-4:]}")
+        made = fresh_settings(
+            SharedKafka(self.kafka.bootstrap_servers), dsn, self.directory / f"{name}-{database[-4:]}"
+        )
         return made.model_copy(update=changes)
 
 

@@ -6,20 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from eye.local.kafka import LocalKafka
+from eye.local.choice import Kafka
+from tests.servers import Infra
 
 
 @pytest.fixture(scope="session")
-def brittle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+def brittle(infra: Infra, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A broker that tests may break."""
-    broker = LocalKafka(tmp_path_factory.mktemp("brittle"))
+    broker = infra.make_kafka(tmp_path_factory.mktemp("brittle"), None)
     broker.start()
     yield broker
     broker.stop()
 
 
 @pytest.fixture
-def broker(brittle: LocalKafka) -> LocalKafka:
+def broker(brittle: Kafka) -> Kafka:
     """The broker that may be broken, running."""
     brittle.start()
     return brittle

@@ -10,12 +10,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from eye.local.kafka import LocalKafka
 from eye.stack import environment
-from eye.topics import check_topics, create_topics
+from eye.topics import check_topics, create_topics, missing_topics
 from schemas.settings import Settings
 from schemas.topics import topic_names, topic_specs
 from tests.integration.test_eye_command import run_eye
+from tests.servers import Infra
 
 
 @pytest.fixture
@@ -35,6 +35,15 @@ async def test_all_four_are_made_as_they_have_to_be(fresh: Settings) -> None:
         (spec.name, fresh.partitions, True) for spec in topic_specs(fresh)
     ]
     assert [state.differences for state in await check_topics(fresh)] == [()] * 4
+
+
+async def test_what_is_missing_is_told(fresh: Settings) -> None:
+    names = [spec.name for spec in topic_specs(fresh)]
+
+    before = await missing_topics(fresh, names)
+    await create_topics(fresh)
+
+    assert (before, await missing_topics(fresh, names)) == (names, [])
 
 
 async def test_making_them_twice_changes_nothing(fresh: Settings) -> None:
@@ -75,9 +84,9 @@ async def test_a_check_names_what_is_missing_and_makes_nothing(fresh: Settings) 
     assert [state.partitions for state in await check_topics(fresh)] == [None] * 4
 
 
-async def test_a_check_makes_nothing_though_the_broker_would(tmp_path: Path) -> None:
+async def test_a_check_makes_nothing_though_the_broker_would(infra: Infra, tmp_path: Path) -> None:
     """Brokers make topics that are asked for, unless they are told otherwise: with their own defaults."""
-    broker = LocalKafka(tmp_path, extra={"auto.create.topics.enable": "true"})
+    broker = infra.make_kafka(tmp_path, {"auto.create.topics.enable": "true"})
     broker.start()
     try:
         settings = Settings(kafka_bootstrap_servers=broker.bootstrap_servers)

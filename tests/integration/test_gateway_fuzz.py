@@ -24,8 +24,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from eye.local.kafka import LocalKafka
-from eye.local.postgres import LocalPostgres
 from gateway.intake import Reader
 from gateway.openapi import openapi
 from schemas.judge import judge
@@ -34,6 +32,7 @@ from schemas.verdict import Accepted
 from tests.builders import a_raw_record, an_event
 from tests.conftest import KEY, fresh_database, fresh_settings
 from tests.pipeline import EyeProcess, poll
+from tests.servers import SharedKafka, SharedPostgres
 
 CHECKS = [
     not_a_server_error,
@@ -48,7 +47,7 @@ AUTHORIZED = {"X-API-Key": KEY}
 
 @pytest.fixture(scope="module")
 def deployment(
-    kafka: LocalKafka, postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
+    kafka: SharedKafka, postgres: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Settings]:
     with fresh_database(postgres) as dsn:
         yield fresh_settings(kafka, dsn, tmp_path_factory.mktemp("fuzz"))

@@ -17,11 +17,10 @@ from typing import Any
 
 import pytest
 
-from eye.local.kafka import LocalKafka
-from eye.local.postgres import LocalPostgres
 from schemas.settings import Settings
 from tests.conftest import KEY, fresh_database, fresh_settings
 from tests.pipeline import EyeProcess, an_event, poll
+from tests.servers import SharedKafka, SharedPostgres
 
 HEAD_SECONDS, IDLE_SECONDS, TRANSFER_SECONDS = 1.0, 2.0, 1.5
 CONNECTIONS = 2500
@@ -30,7 +29,7 @@ EVENT = json.dumps(an_event()).encode()
 
 @pytest.fixture(scope="module")
 def deployment(
-    kafka: LocalKafka, postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
+    kafka: SharedKafka, postgres: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Settings]:
     with fresh_database(postgres) as dsn:
         yield fresh_settings(kafka, dsn, tmp_path_factory.mktemp("hostile"))

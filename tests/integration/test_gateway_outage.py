@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 from aiokafka import TopicPartition
 
-from eye.local.kafka import LocalKafka
+from eye.local.choice import Kafka
 from eye.topics import create_topics
 from gateway import connection, publisher
 from gateway.metrics import Metrics
@@ -22,7 +22,7 @@ from tests.integration.test_gateway_builders import a_gateway, an_event, eventua
 
 
 @pytest.fixture
-def without_topics(settings: Settings, broker: LocalKafka) -> Settings:
+def without_topics(settings: Settings, broker: Kafka) -> Settings:
     return settings.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers, "spool_max_bytes": 0})
 
 
@@ -54,7 +54,7 @@ async def refused_in_time(client: ClientSession) -> None:
     assert [result["status"] for result in problem["results"]] == ["retry", "retry", "invalid"]
 
 
-async def test_a_gateway_starts_without_kafka_and_finds_it_when_it_comes(there: Settings, broker: LocalKafka) -> None:
+async def test_a_gateway_starts_without_kafka_and_finds_it_when_it_comes(there: Settings, broker: Kafka) -> None:
     broker.kill()
 
     async with a_gateway(there, until_ready=False) as client:
@@ -68,7 +68,7 @@ async def test_a_gateway_starts_without_kafka_and_finds_it_when_it_comes(there: 
         assert await is_accepted(client)
 
 
-async def test_a_killed_broker_loses_nothing_that_was_accepted(there: Settings, broker: LocalKafka) -> None:
+async def test_a_killed_broker_loses_nothing_that_was_accepted(there: Settings, broker: Kafka) -> None:
     async with a_gateway(there) as client:
         sent = [(await post(client, an_event()))[1] for _ in range(10)]
         broker.kill()
@@ -94,7 +94,7 @@ async def at_least(settings: Settings, count: int) -> list[Any]:
     return await records_of(settings, count)
 
 
-async def test_a_broker_that_hangs_is_waited_for_in_bounds(there: Settings, broker: LocalKafka) -> None:
+async def test_a_broker_that_hangs_is_waited_for_in_bounds(there: Settings, broker: Kafka) -> None:
     async with a_gateway(there) as client:
         assert await is_accepted(client)
         broker.pause()
@@ -120,7 +120,7 @@ async def test_a_missing_topic_is_named_and_found_when_it_is_made(without_topics
         assert await is_accepted(client)
 
 
-async def test_stopping_takes_no_longer_when_kafka_is_away(there: Settings, broker: LocalKafka) -> None:
+async def test_stopping_takes_no_longer_when_kafka_is_away(there: Settings, broker: Kafka) -> None:
     async with a_gateway(there) as client:
         assert await is_accepted(client)
         broker.kill()
@@ -160,7 +160,7 @@ async def test_a_producer_that_broke_for_good_is_replaced(publishing: Publisher,
 
 
 async def test_after_long_silence_the_producer_is_replaced(
-    publishing: Publisher, broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
+    publishing: Publisher, broker: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "SILENT_SECONDS", 0.5)
     silent = publishing._connection.producer
@@ -175,7 +175,7 @@ async def test_after_long_silence_the_producer_is_replaced(
 
 
 async def test_what_was_told_to_come_again_is_not_written_later(
-    publishing: Publisher, broker: LocalKafka, there: Settings
+    publishing: Publisher, broker: Kafka, there: Settings
 ) -> None:
     broker.pause()
     try:
@@ -196,9 +196,7 @@ async def is_under_way(publishing: Publisher) -> bool:
     return any(lane.since is not None for lane in publishing._lanes.values())
 
 
-async def test_what_waits_is_bounded(
-    publishing: Publisher, broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_waits_is_bounded(publishing: Publisher, broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "MAX_WAITING_BYTES", 10_000)
     broker.pause()
     try:

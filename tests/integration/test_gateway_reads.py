@@ -18,13 +18,13 @@ from aiohttp import ClientSession
 from psycopg.types.json import Json
 from pydantic import SecretStr
 
-from eye.local.postgres import LocalPostgres
 from gateway import queries
 from gateway.queries import Listing
 from schemas.ids import row_id
 from schemas.settings import Settings
 from sinks.migrate import migrate
 from tests.integration.test_gateway_builders import a_gateway, eventually
+from tests.servers import Infra
 
 START = datetime(2021, 1, 1, 9, 15, 27, 243860, UTC)
 SECOND = timedelta(seconds=1)
@@ -358,8 +358,8 @@ async def test_reads_wait_for_no_database_that_is_away(settings: Settings) -> No
     assert "away" in checks["postgres"]
 
 
-async def test_reads_go_on_as_soon_as_the_database_is_back(settings: Settings, tmp_path: Path) -> None:
-    server = LocalPostgres(tmp_path / "postgres")
+async def test_reads_go_on_as_soon_as_the_database_is_back(settings: Settings, infra: Infra, tmp_path: Path) -> None:
+    server = infra.make_postgres(tmp_path / "postgres")
     await asyncio.to_thread(server.start)
     await migrate(server.dsn)
 

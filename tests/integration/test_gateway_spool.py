@@ -16,7 +16,7 @@ import pytest
 from aiohttp import ClientSession
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from eye.local.kafka import LocalKafka
+from eye.local.choice import Kafka
 from eye.topics import create_topics
 from gateway.app import build_app
 from gateway.metrics import Metrics
@@ -29,7 +29,7 @@ from tests.pipeline import EyeProcess
 
 
 @pytest.fixture
-def there(settings: Settings, broker: LocalKafka) -> Settings:
+def there(settings: Settings, broker: Kafka) -> Settings:
     """A deployment on a broker that may be broken, with a spool of its own."""
     made = settings.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
     asyncio.run(create_topics(made))
@@ -116,7 +116,7 @@ async def is_drained(client: ClientSession) -> bool:
 
 
 async def test_while_kafka_is_away_events_are_accepted_and_they_arrive_once_and_in_order(
-    there: Settings, broker: LocalKafka
+    there: Settings, broker: Kafka
 ) -> None:
     async with a_gateway(there) as client:
         sender = Sender(client)
@@ -143,7 +143,7 @@ async def test_while_kafka_is_away_events_are_accepted_and_they_arrive_once_and_
     assert "eye_gateway_spooled_total 0.0" not in metrics
 
 
-async def test_while_kafka_is_known_to_be_away_nobody_waits_for_it(there: Settings, broker: LocalKafka) -> None:
+async def test_while_kafka_is_known_to_be_away_nobody_waits_for_it(there: Settings, broker: Kafka) -> None:
     broker.kill()
 
     async with a_gateway(there) as client:
@@ -156,9 +156,7 @@ async def test_while_kafka_is_known_to_be_away_nobody_waits_for_it(there: Settin
     check(await raw(there), sender.accepted)
 
 
-async def test_a_batch_that_is_under_way_when_it_is_spooled_is_written_once(
-    there: Settings, broker: LocalKafka
-) -> None:
+async def test_a_batch_that_is_under_way_when_it_is_spooled_is_written_once(there: Settings, broker: Kafka) -> None:
     async with a_gateway(there) as client:
         sender = Sender(client)
         assert await sender.send() == 202
@@ -178,7 +176,7 @@ async def test_a_batch_that_is_under_way_when_it_is_spooled_is_written_once(
     check(records, sender.accepted)
 
 
-async def test_a_record_is_drained_as_it_came(there: Settings, broker: LocalKafka) -> None:
+async def test_a_record_is_drained_as_it_came(there: Settings, broker: Kafka) -> None:
     record = OutgoingRecord(
         b"s\xc3\xa9", b'{"a":  1}', [("event_id", b"mine"), ("received_at", b"5")], 1_609_492_527_123
     )
@@ -239,7 +237,7 @@ async def is_alive(client: ClientSession) -> bool:
 
 
 async def test_what_a_killed_gateway_spooled_is_drained_before_what_the_next_one_takes(
-    there: Settings, broker: LocalKafka
+    there: Settings, broker: Kafka
 ) -> None:
     async with a_process(there) as (process, client):
         await eventually(lambda: is_drained(client))
@@ -261,7 +259,7 @@ async def test_what_a_killed_gateway_spooled_is_drained_before_what_the_next_one
     check(await raw(there), sender.accepted, doubled=10)
 
 
-async def test_a_gateway_killed_while_it_drains_loses_nothing(there: Settings, broker: LocalKafka) -> None:
+async def test_a_gateway_killed_while_it_drains_loses_nothing(there: Settings, broker: Kafka) -> None:
     broker.kill()
     async with a_process(there) as (process, client):
         sender = Sender(client)
@@ -280,7 +278,7 @@ async def has_fewer(client: ClientSession, count: int) -> bool:
     return bool((await readiness(client))[1]["spool"]["records"] < count)
 
 
-async def test_a_running_gateway_takes_over_what_a_killed_one_spooled(there: Settings, broker: LocalKafka) -> None:
+async def test_a_running_gateway_takes_over_what_a_killed_one_spooled(there: Settings, broker: Kafka) -> None:
     async with a_gateway(there) as survivor:
         async with a_process(there) as (process, client):
             broker.kill()
@@ -307,7 +305,7 @@ async def is_unreachable(client: ClientSession) -> bool:
     return bool((await readiness(client))[1]["checks"]["kafka"] != "ok")
 
 
-async def test_sigterm_leaves_the_spool_to_the_next_gateway(there: Settings, broker: LocalKafka) -> None:
+async def test_sigterm_leaves_the_spool_to_the_next_gateway(there: Settings, broker: Kafka) -> None:
     async with a_process(there) as (process, client):
         await eventually(lambda: is_drained(client))
         sender = Sender(client)
@@ -325,7 +323,7 @@ async def test_sigterm_leaves_the_spool_to_the_next_gateway(there: Settings, bro
     check(await raw(there), sender.accepted, doubled=10)
 
 
-async def test_a_full_spool_says_come_again_until_there_is_room(there: Settings, broker: LocalKafka) -> None:
+async def test_a_full_spool_says_come_again_until_there_is_room(there: Settings, broker: Kafka) -> None:
     small = there.model_copy(update={"spool_max_bytes": 20_000})
     broker.kill()
 
@@ -349,7 +347,7 @@ async def test_a_full_spool_says_come_again_until_there_is_room(there: Settings,
 
 
 async def test_a_disk_that_cannot_be_written_is_unready_and_mends_by_itself(
-    there: Settings, broker: LocalKafka, tmp_path: Path
+    there: Settings, broker: Kafka, tmp_path: Path
 ) -> None:
     blocked = there.model_copy(update={"spool_dir": tmp_path / "blocked"})
     (tmp_path / "blocked").write_text("a file in its place")
@@ -369,7 +367,7 @@ async def test_a_disk_that_cannot_be_written_is_unready_and_mends_by_itself(
     assert len(await raw(there)) == 1
 
 
-async def test_under_load_an_outage_loses_doubles_and_disorders_nothing(there: Settings, broker: LocalKafka) -> None:
+async def test_under_load_an_outage_loses_doubles_and_disorders_nothing(there: Settings, broker: Kafka) -> None:
     async with a_gateway(there) as client:
         stop = asyncio.Event()
 

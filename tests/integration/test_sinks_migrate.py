@@ -1,25 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from eye.local.postgres import LocalPostgres
 from sinks.migrate import MigrationError, migrate, pending
-
-
-@pytest.fixture
-def empty(postgres: LocalPostgres) -> Iterator[str]:
-    """A database of the test's own without anything in it."""
-    name = f"empty_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        yield psycopg.conninfo.make_conninfo(postgres.dsn, dbname=name)
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 async def test_what_is_pending_is_applied_in_order_and_once(empty: str) -> None:

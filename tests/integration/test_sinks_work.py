@@ -13,7 +13,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from eye.local.postgres import LocalPostgres
 from schemas.record import RawRecord
 from schemas.settings import Settings
 from schemas.topics import topic_names
@@ -26,6 +25,7 @@ from sinks.work import Table, TablePartition
 from sinks.works import table_works
 from sinks.writer import EventWriter, SessionWriter, Writer
 from stream.transport.work import PositionMoved
+from tests.servers import Infra
 from tests.unit.test_sinks_builders import (
     a_chunk,
     a_rejected_event,
@@ -186,8 +186,8 @@ async def test_connections_say_who_they_are_and_never_wait_for_ever(pool: Pool) 
     assert shown == ["eye-sinks", "on", "10s", "1min"]
 
 
-async def test_postgres_killed_in_the_middle_of_a_chunk_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    postgres = LocalPostgres(tmp_path)
+async def test_postgres_killed_in_the_middle_of_a_chunk_loses_and_doubles_nothing(infra: Infra, tmp_path: Path) -> None:
+    postgres = infra.make_postgres(tmp_path)
     postgres.start()
 
     class KillingWriter(EventWriter):
@@ -215,9 +215,9 @@ async def test_postgres_killed_in_the_middle_of_a_chunk_loses_and_doubles_nothin
         postgres.stop()
 
 
-async def test_a_commit_whose_answer_was_lost_is_told_by_open(tmp_path: Path) -> None:
+async def test_a_commit_whose_answer_was_lost_is_told_by_open(infra: Infra, tmp_path: Path) -> None:
     """A missing standby holds the answer to a commit back; that connection is ended meanwhile."""
-    postgres = LocalPostgres(tmp_path)
+    postgres = infra.make_postgres(tmp_path)
     postgres.start()
     try:
         await migrate(postgres.dsn)

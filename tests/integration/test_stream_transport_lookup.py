@@ -110,3 +110,13 @@ async def test_an_open_transaction_is_not_taken_for_the_end(
         await producer.commit_transaction()
 
     assert await values(lookup.read(tp)) == ["not yet"]
+
+
+async def test_a_new_leader_whose_high_watermark_lags_hides_nothing(
+    lookup: Lookup, tp: TopicPartition, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a fetch tells right after an election may be behind; the end that is asked for never is."""
+    await write(producer, tp, "a", "b", "c")
+    monkeypatch.setattr(lookup._consumer, "highwater", lambda _: 0)
+
+    assert await values(lookup.read(tp)) == ["a", "b", "c"]

@@ -49,6 +49,24 @@ def test_variables_are_named_by_eye_and_the_setting(monkeypatch: pytest.MonkeyPa
     assert settings.rules().accept_unknown_types
 
 
+def test_what_no_variable_says_is_read_from_the_secrets_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "EYE_POSTGRES_DSN").write_text("host=db password=kept\n")
+    (tmp_path / "EYE_GROUP").write_text("file-")
+    monkeypatch.setenv("EYE_SECRETS_DIR", str(tmp_path))
+
+    settings = settings_of(monkeypatch, GROUP="variable-")
+
+    assert (settings.dsn, settings.group) == ("host=db password=kept", "variable-")
+
+
+def test_reads_use_their_own_postgres_where_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().read_dsn is None
+    assert settings_of(monkeypatch, POSTGRES_DSN="host=primary").read_dsn == "host=primary"
+    assert settings_of(monkeypatch, POSTGRES_READ_DSN="host=replica").read_dsn == "host=replica"
+
+
 def test_a_variable_that_is_no_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings_of(monkeypatch, RESTARTS_IN_A_ROW="3", URL="x") == Settings()
 

@@ -1,0 +1,37 @@
+#!/bin/sh
+# What each part of The Eye may do in Kafka, and nothing beyond. Can be run any number of times.
+#
+#   KAFKA_ACLS="kafka-acls.sh --bootstrap-server kafka:9093 --command-config admin.properties" ./acls.sh
+#
+# EYE_TOPIC_PREFIX and EYE_GROUP are those of the deployment. Users: eye-topics (`eye topics create`), eye-gateway,
+# eye-stream, eye-sinks.
+set -eu
+: "${KAFKA_ACLS:?the command, with how to reach the cluster as one who may alter it}"
+raw=${EYE_TOPIC_PREFIX:-}events.raw
+validated=${EYE_TOPIC_PREFIX:-}events.validated
+rejected=${EYE_TOPIC_PREFIX:-}events.rejected
+sessions=${EYE_TOPIC_PREFIX:-}sessions
+group=${EYE_GROUP:-}
+
+allow() {
+  user=$1
+  shift
+  $KAFKA_ACLS --add --allow-principal "User:$user" "$@"
+}
+
+# makes the topics, and holds them against what is expected
+allow eye-topics --operation Create --operation Describe --operation DescribeConfigs \
+  --topic "$raw" --topic "$validated" --topic "$rejected" --topic "$sessions"
+
+allow eye-gateway --operation Write --operation Describe --topic "$raw"
+
+# reads raw records; writes results in transactions, and reads them back when it takes a partition over
+allow eye-stream --operation Read --operation Describe --topic "$raw"
+allow eye-stream --operation Read --operation Write --operation Describe \
+  --topic "$validated" --topic "$rejected" --topic "$sessions"
+allow eye-stream --operation Read --group "${group}eye-stream"
+allow eye-stream --operation Write --operation Describe \
+  --transactional-id "${group}eye-stream-" --resource-pattern-type prefixed
+
+allow eye-sinks --operation Read --operation Describe --topic "$validated" --topic "$rejected" --topic "$sessions"
+allow eye-sinks --operation Read --group "${group}eye-sinks"

@@ -1,0 +1,341 @@
+"""A deployment in which each part may do no more than it needs.
+
+    python -m tests.faults.secure [--events 2000]
+
+Kafka by TLS, SASL (SCRAM-SHA-512) and ACLs; Postgres with a role for each part, and a replica for the reads; two
+gateways behind one port, one of which is killed under load. Prints what was held, and exits 1 when something was not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from psycopg import sql
+from pydantic import SecretStr
+
+from eye.local.classpath import kafka_classpath
+from eye.local.notes import free_port
+from eye.local.postgres import LocalPostgres
+from eye.local.process import wait_until
+from eye.local.tools import find_java
+from eye.settled import wait_until_settled
+from eye.stack import environment
+from eye.topics import create_topics
+from schemas.settings import Settings
+from sinks.migrate import migrate
+from tests.conftest import KEY, write_key
+from tests.faults.certificates import Authority
+from tests.faults.nodes import cluster
+from tests.faults.replica import Replica, is_replica, with_user
+from tests.pipeline import EyeProcess, an_event, ndjson
+
+ROOT = Path(__file__).parents[2]
+ADMIN, USERS = "admin", ("eye-topics", "eye-gateway", "eye-stream", "eye-sinks")
+ROLES = ("eye_migrate", "eye_sinks", "eye_gateway")
+BATCH = 20
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A secured deployment: the settings of each of its users, and its database's servers."""
+
+    settings: dict[str, Settings]
+    directory: Path
+    primary: LocalPostgres
+    replica: Replica
+
+
+@contextmanager
+def secured(directory: Path) -> Iterator[Secured]:
+    """Run Kafka and Postgres with users, roles and rights as the documentation says, topics and tables made."""
+    passwords = {name: secrets.token_urlsafe(12) for name in (ADMIN, *USERS, *ROLES)}
+    authority = Authority(directory / "certificates")
+    primary = LocalPostgres(directory / "primary")
+    replica = Replica(directory / "replica", primary)
+    scram = {user: passwords[user] for user in (ADMIN, *USERS)}
+    try:
+        primary.start()
+        make_roles(primary.dsn, passwords)
+        replica.start()
+        with cluster(directory, 1, _listeners(authority, passwords[ADMIN]), scram) as (bootstrap_servers, _):
+            make_acls(directory, authority, bootstrap_servers, passwords[ADMIN])
+            settings = {
+                user: Settings(
+                    kafka_bootstrap_servers=bootstrap_servers,
+                    kafka_security_protocol="SASL_SSL",
+                    kafka_ssl_cafile=authority.certificate,
+                    kafka_sasl_username=user,
+                    kafka_sasl_password=SecretStr(passwords[user]),
+                    data_dir=directory / "eye",
+                    partitions=3,
+                    **_database(user, primary, replica, passwords),
+                )
+                for user in (ADMIN, *USERS)
+            }
+            asyncio.run(create_topics(settings["eye-topics"]))
+            asyncio.run(migrate(with_user(primary.dsn, "eye_migrate", passwords["eye_migrate"])))
+            yield Secured(settings, directory, primary, replica)
+    finally:
+        replica.stop()
+        primary.stop()
+
+
+def make_roles(dsn: str, passwords: dict[str, str]) -> None:
+    """Make the roles of deploy/postgres/roles.sql, with passwords."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute((ROOT / "deploy" / "postgres" / "roles.sql").read_bytes())
+        for role in ROLES:
+            alter = sql.SQL("alter role {} password {}")
+            connection.execute(alter.format(sql.Identifier(role), sql.Literal(passwords[role])))
+
+
+def make_acls(directory: Path, authority: Authority, bootstrap_servers: str, password: str) -> None:
+    """Run deploy/kafka/acls.sh as the administrator."""
+    properties = directory / "admin.properties"
+    properties.write_text(
+        "security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\n"
+        f"ssl.truststore.type=PEM\nssl.truststore.location={authority.certificate}\n"
+        f"sasl.jaas.config={_login(ADMIN, password)}\n"
+    )
+    tool = f"{find_java().path} -XX:TieredStopAtLevel=1 -cp {kafka_classpath()} org.apache.kafka.tools.AclCommand"
+    command = f"{tool} --bootstrap-server {bootstrap_servers} --command-config {properties}"
+    variables = os.environ | {"KAFKA_ACLS": command}
+    script = ROOT / "deploy" / "kafka" / "acls.sh"
+    done = subprocess.run([script], env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{script}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _listeners(authority: Authority, password: str) -> dict[str, str]:
+    certificate, key = authority.sign("kafka")
+    keystore = certificate.with_name("kafka.keystore.pem")
+    keystore.write_text(key.read_text() + certificate.read_text())
+    return {
+        "listeners": "SASL_SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": "SASL_SSL://127.0.0.1:{port}",
+        "listener.security.protocol.map": "SASL_SSL:SASL_SSL,CONTROLLER:SSL",
+        "inter.broker.listener.name": "SASL_SSL",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+        "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": _login(ADMIN, password),
+        "listener.name.controller.ssl.client.auth": "required",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(keystore),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(authority.certificate),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:{ADMIN};User:CN=kafka",
+    }
+
+
+def _login(user: str, password: str) -> str:
+    module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    return f'{module} required username="{user}" password="{password}";'
+
+
+def _database(user: str, primary: LocalPostgres, replica: Replica, passwords: dict[str, str]) -> dict[str, Any]:
+    match user:
+        case "eye-sinks":
+            return {"postgres_dsn": SecretStr(with_user(primary.dsn, "eye_sinks", passwords["eye_sinks"]))}
+        case "eye-gateway":
+            dsn = with_user(replica.dsn, "eye_gateway", passwords["eye_gateway"])
+            return {"postgres_read_dsn": SecretStr(dsn)}
+        case "admin":
+            return {"postgres_dsn": SecretStr(primary.dsn)}
+    return {}
+
+
+class Deployment:
+    """Two gateways behind one port, two stream and two sink workers, each as its own user."""
+
+    def __init__(self, secured: Secured) -> None:
+        port, logs = free_port(), secured.directory / "logs"
+        of = secured.settings
+        write_key(of["eye-gateway"])
+        self.gateways = [EyeProcess("gateway", n, of["eye-gateway"], logs, port) for n in range(2)]
+        self.workers = [EyeProcess("stream", n, of["eye-stream"], logs) for n in range(2)]
+        self.workers += [EyeProcess("sinks", n, of["eye-sinks"], logs) for n in range(2)]
+        self.url = self.gateways[0].url
+
+    def __enter__(self) -> Deployment:
+        for process in (*self.gateways, *self.workers):
+            process.start()
+        if not wait_until(lambda: all(process.is_ready() for process in (self.gateways[0], *self.workers)), 120):
+            ends = [process.log.read_text()[-1500:] for process in (*self.gateways, *self.workers)]
+            self.__exit__()
+            raise RuntimeError("not ready:\n" + "\n---\n".join(ends))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (*self.gateways, *self.workers):
+            process.stop(15)
+
+
+async def send(url: str, number: int, between: Callable[[int], None]) -> tuple[set[str], int]:
+    """Send events in batches, each again until acknowledged; returns their ids and how often a connection broke."""
+    acknowledged: set[str] = set()
+    cut = 0
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-ndjson"}
+    for batch_number in range(number // BATCH):
+        between(batch_number)
+        events = [an_event(session_id=f"s-{index % 7}") for index in range(BATCH)]
+        while not acknowledged.issuperset(event["event_id"] for event in events):
+            try:
+                # a new connection each time: the system deals them to the processes
+                async with aiohttp.request("POST", f"{url}/events/", data=ndjson(events), headers=headers) as response:
+                    answer = await response.json(content_type=None)
+            except aiohttp.ClientError:
+                cut += 1
+                continue
+            acknowledged.update(r["event_id"] for r in answer.get("results", []) if r["status"] == "ok")
+    return acknowledged, cut
+
+
+async def refusals(secured: Secured) -> dict[str, bool]:
+    """Try what must not be possible; returns for each whether it was refused."""
+    of = secured.settings
+    stranger = of["eye-gateway"].model_copy(update={"kafka_sasl_password": SecretStr("guess")})
+    trusting_others = of["eye-gateway"].model_copy(update={"kafka_ssl_cafile": None})
+    return {
+        "gateway writes events.validated": await _refused(_write(of["eye-gateway"], "events.validated")),
+        "gateway reads events.raw": await _refused(_read(of["eye-gateway"], "events.raw")),
+        "stream writes events.raw": await _refused(_write(of["eye-stream"], "events.raw")),
+        "sinks write events.validated": await _refused(_write(of["eye-sinks"], "events.validated")),
+        "sinks read events.raw": await _refused(_read(of["eye-sinks"], "events.raw")),
+        "a wrong password to Kafka": await _refused(_write(stranger, "events.raw")),
+        "a broker that an unknown authority signed": await _refused(_write(trusting_others, "events.raw")),
+        "gateway writes a row": _forbidden(of["eye-gateway"], "insert into eye.sink_positions values ('s', 't', 0, 0)"),
+        "gateway writes to the primary": _forbidden(
+            _on_primary(secured), "insert into eye.sink_positions values ('s', 't', 0, 0)"
+        ),
+        "sinks delete rows": _forbidden(of["eye-sinks"], "delete from eye.events"),
+        "sinks change the schema": _forbidden(of["eye-sinks"], "drop table eye.events"),
+        "sinks make tables of their own": _forbidden(of["eye-sinks"], "create table eye.other (x int)"),
+        "sinks alter migrations' records by hand": _forbidden(of["eye-sinks"], "delete from eye.migrations"),
+    }
+
+
+def _on_primary(secured: Secured) -> Settings:
+    settings = secured.settings["eye-gateway"]
+    port = psycopg.conninfo.conninfo_to_dict(secured.primary.dsn)["port"]
+    dsn = psycopg.conninfo.make_conninfo(settings.read_dsn or "", port=port)
+    return settings.model_copy(update={"postgres_read_dsn": SecretStr(dsn)})
+
+
+async def _refused(attempt: Awaitable[object]) -> bool:
+    try:
+        async with asyncio.timeout(20):
+            await attempt
+    except (TopicAuthorizationFailedError, KafkaError):
+        return True
+    return False
+
+
+async def _write(settings: Settings, topic: str) -> None:
+    producer = AIOKafkaProducer(**settings.kafka_client(), request_timeout_ms=5_000)
+    try:
+        await producer.start()
+        await producer.send_and_wait(topic, b"{}")
+    finally:
+        await producer.stop()
+
+
+async def _read(settings: Settings, topic: str) -> None:
+    consumer = AIOKafkaConsumer(topic, **settings.kafka_client(), request_timeout_ms=5_000)
+    try:
+        await consumer.start()
+        await consumer.getone()
+    finally:
+        await consumer.stop()
+
+
+def _forbidden(settings: Settings, statement: str) -> bool:
+    try:
+        with psycopg.connect(settings.read_dsn or "") as connection:
+            connection.execute(statement.encode())
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+        return True
+    return False
+
+
+def drill(directory: Path, events: int) -> dict[str, object]:
+    """Run it all; returns the figures, where False is a promise broken."""
+    with secured(directory) as made, Deployment(made) as deployment:
+
+        def kill_one(batch: int) -> None:
+            if batch == events // BATCH // 2:
+                deployment.gateways[1].kill()
+
+        acknowledged, cut = asyncio.run(send(deployment.url, events, kill_one))
+        admin = made.settings[ADMIN]
+        asyncio.run(wait_until_settled(admin, 120))
+        with psycopg.connect(admin.dsn) as connection:
+            rows = {found for (found,) in connection.execute("select event_id::text from eye.events")}
+        variables = environment(made.settings["eye-topics"])
+        command = [sys.executable, "-m", "eye", "topics", "check"]
+        check = subprocess.run(command, env=os.environ | variables, capture_output=True, check=False)
+        return {
+            "events acknowledged": len(acknowledged),
+            "rows": len(rows),
+            "connections cut when a gateway was killed": cut,
+            "all events are rows": rows == acknowledged,
+            "the replica follows": is_replica(made.replica.dsn),
+            "the replica has the rows": wait_until(lambda: _count(made.replica.dsn) == len(rows), 30),
+            "reads come from the replica": _reads_without_primary(deployment, made),
+            "eye topics check": check.returncode == 0,
+            **{f"refused: {what}": held for what, held in asyncio.run(refusals(made)).items()},
+        }
+
+
+def _count(dsn: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        (count,) = connection.execute("select count(*) from eye.events").fetchone() or (0,)
+    return int(count)
+
+
+def _reads_without_primary(deployment: Deployment, made: Secured) -> bool:
+    """Let the primary hang: reads go on."""
+
+    async def read() -> int:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        async with aiohttp.request("GET", f"{deployment.url}/events?limit=5", headers=headers) as response:
+            return len((await response.json())["events"])
+
+    made.primary.pause()
+    try:
+        return asyncio.run(read()) == 5
+    finally:
+        made.primary.resume()
+
+
+def main() -> None:
+    """Run the drill."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=2000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)  # Postgres, which is not root, has to come through
+        figures = drill(Path(directory), options.events)
+    for name, value in figures.items():
+        print(f"{name:<60}{value}")
+    if any(value is False for value in figures.values()):
+        sys.exit("not all of it was held")
+
+
+if __name__ == "__main__":
+    main()
