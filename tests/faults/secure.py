@@ -223,10 +223,10 @@ async def refusals(secured: Secured) -> dict[str, bool]:
         "gateway writes to the primary": _forbidden(
             _on_primary(secured), "insert into eye.sink_positions values ('s', 't', 0, 0)"
         ),
-        "sinks delete rows": _forbidden(of["eye-sinks"], "delete from eye.events"),
+        "sinks drop a table": _forbidden(of["eye-sinks"], "drop table eye.events"),
         "sinks change the schema": _forbidden(of["eye-sinks"], "drop table eye.events"),
         "sinks make tables of their own": _forbidden(of["eye-sinks"], "create table eye.other (x int)"),
-        "sinks alter migrations' records by hand": _forbidden(of["eye-sinks"], "delete from eye.migrations"),
+        "sinks make a table": _forbidden(of["eye-sinks"], "create table eye.more (a int)"),
     }
 
 
