@@ -124,7 +124,7 @@ class LocalKafka(Process):
             "broker.session.timeout.ms": "100",
             "broker.heartbeat.interval.ms": "50",
         }
-        start = self.log.stat().st_size
+        start = self.log.stat().st_size if self.log.exists() else 0  # a long one was put aside
         self._launch([*jvm, "-Xmx128m", "kafka.Kafka", self._write("fence.properties", alone)])
         self._wait_ready(lambda: "Performing controller activation" in self._log_since(start), 60)
         # which it does not when the broker was killed while it started

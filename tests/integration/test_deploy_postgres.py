@@ -50,7 +50,6 @@ async def test_the_owner_migrates_and_the_sinks_make_partitions(roles: dict[str,
 @pytest.mark.parametrize(
     ("role", "statement"),
     [
-        ("eye_sinks", "delete from eye.events"),
         ("eye_sinks", "drop table eye.events"),
         ("eye_sinks", "create table eye.another (x int)"),
         ("eye_gateway", "insert into eye.sink_positions values ('s', 't', 0, 0)"),

@@ -68,6 +68,16 @@ def test_a_record_outlives_a_stop_of_kafka(kafka: LocalKafka) -> None:
     assert read(kafka, "stopped") == [b"kept"]
 
 
+def test_a_kafka_with_a_long_log_starts_again(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka.stop()
+    monkeypatch.setattr("eye.local.process._LOG_LIMIT", 1)
+
+    kafka.start()
+
+    assert kafka.running
+    assert kafka.log.with_suffix(".log.1").exists()
+
+
 def test_a_committed_transaction_outlives_a_kill_of_kafka(kafka: LocalKafka) -> None:
     create_topic(kafka, "killed")
     send(kafka, "killed", b"first", transactional_id="killed")

@@ -21,6 +21,7 @@ from sinks.pool import make_pool
 from stream.transport.partitions import Partitions, PartitionStatus
 from stream.transport.reading import Reading
 from tests.integration.test_sinks_work import event_work, refused_events
+from tests.pipeline import poll
 from tests.unit.test_sinks_builders import a_chunk, events
 
 TOPIC = TP("some.topic", 0)
@@ -79,6 +80,12 @@ def rows(dsn: str) -> tuple[int, int]:
     return found
 
 
+def read_only(dsn: str) -> bool:
+    """Whether a server takes no writes from whoever connects now."""
+    with psycopg.connect(dsn) as connection:
+        return connection.execute("show default_transaction_read_only").fetchone() == ("on",)
+
+
 _FAIL = """
 create function eye.fail() returns trigger language plpgsql as
 $$ begin raise exception 'this is not the row''s fault' using errcode = '{}'; end $$;
@@ -130,19 +137,22 @@ async def test_a_database_that_is_read_only_is_waited_for(dsn: str) -> None:
 
 async def test_after_a_failover_the_server_that_takes_writes_is_found(dsn: str, tmp_path: Path) -> None:
     new = conninfo_to_dict(dsn)
+    name = str(new["dbname"])
     (tmp_path / "password").write_text(str(new["password"]))
     old = LocalPostgres(tmp_path)
     old.start()
     try:
         with psycopg.connect(old.dsn, autocommit=True) as connection:
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(str(new["dbname"]))))
-            await migrate(make_conninfo(old.dsn, dbname=new["dbname"]))
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+            await migrate(make_conninfo(old.dsn, dbname=name))
             ports = f"{conninfo_to_dict(old.dsn)['port']},{new['port']}"
 
             async with a_sink(make_conninfo(dsn, host="127.0.0.1,127.0.0.1", port=ports)) as sink:
                 await sink.until(lambda status: status.position == 0)
                 connection.execute("alter system set default_transaction_read_only = on")
                 connection.execute("select pg_reload_conf()")
+                await asyncio.to_thread(poll, lambda: read_only(old.dsn), 30, "read-only")
+                connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
                 await sink.until(stored)
     finally:
         old.stop()
