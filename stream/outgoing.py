@@ -6,31 +6,30 @@ from functools import lru_cache
 
 from schemas import record
 from schemas.record import Headers, RawRecord, to_millis
-from schemas.verdict import Accepted, Rejected, Verdict, encode
+from schemas.verdict import Accepted, Verdict, encode
 from stream.checkpoint import OutgoingRecord
 
+_GATEWAY_HEADERS = (record.EVENT_ID, record.APPLICATION, record.RECEIVED_AT, record.TRACEPARENT)
 _MAX_HEADERS_BYTES = 2048
-"""Four headers of a gateway fit; what else may stand there could make a verdict too large to write."""
+"""What a gateway writes fits; what else may stand there could make a verdict too large to write."""
 
 
 def verdict_record(raw: RawRecord, verdict: Verdict, place: bytes) -> OutgoingRecord:
     """Return what is published of a raw record; `place` is the beginning of its source, `topic:partition:`."""
     source = (record.SOURCE, b"%b%d" % (place, raw.offset))
-    match verdict:
-        case Accepted():
-            types = _type_headers(verdict.category, verdict.name, verdict.schema_version)
-            return raw.key, encode(verdict), [*_common_headers(raw, verdict), *types, source]
-        case Rejected():
-            key = verdict.session_id.encode() if verdict.session_id is not None else None
-            codes = (record.CODES, ",".join(verdict.codes).encode())
-            return key, encode(verdict), [*_common_headers(raw, verdict), source, codes]
+    if isinstance(verdict, Accepted):
+        types = _type_headers(verdict.category, verdict.name, verdict.schema_version)
+        return raw.key, encode(verdict), [*_common_headers(raw, verdict), *types, source]
+    key = verdict.session_id.encode() if verdict.session_id is not None else None
+    codes = (record.CODES, ",".join(verdict.codes).encode())
+    return key, encode(verdict), [*_common_headers(raw, verdict), source, codes]
 
 
 def _common_headers(raw: RawRecord, verdict: Verdict) -> Headers:
     """The raw record's own headers, made up for where no gateway wrote them."""
-    if len(raw.headers) == 4 and raw.headers[0][0] == record.EVENT_ID and _size(raw.headers) <= _MAX_HEADERS_BYTES:
+    if _as_a_gateway_writes(raw.headers):
         return raw.headers
-    traceparent = [header for header in raw.headers if header[0] == record.TRACEPARENT and _size([header]) <= 128]
+    traceparent = [header for header in raw.headers if header[0] == record.TRACEPARENT and len(header[1] or b"") <= 128]
     return [
         (record.EVENT_ID, verdict.event_id.encode()),
         (record.APPLICATION, verdict.application.encode()),
@@ -39,8 +38,13 @@ def _common_headers(raw: RawRecord, verdict: Verdict) -> Headers:
     ]
 
 
-def _size(headers: Headers) -> int:
-    return sum([len(name) + len(value or b"") for name, value in headers])
+def _as_a_gateway_writes(headers: Headers) -> bool:
+    if len(headers) != 4:
+        return False
+    (first, event_id), (second, application), (third, received_at), (fourth, trace) = headers
+    if (first, second, third, fourth) != _GATEWAY_HEADERS or not (event_id and application and received_at and trace):
+        return False
+    return len(event_id) + len(application) + len(received_at) + len(trace) <= _MAX_HEADERS_BYTES
 
 
 @lru_cache(maxsize=4096)
