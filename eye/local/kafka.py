@@ -123,13 +123,30 @@ class LocalKafka(Process):
             "listener.security.protocol.map": "CONTROLLER:PLAINTEXT",
             "broker.session.timeout.ms": "100",
             "broker.heartbeat.interval.ms": "50",
+            # a record that says nothing, when there is none to write for so long
+            "metadata.max.idle.interval.ms": "50",
         }
         start = self.log.stat().st_size if self.log.exists() else 0  # a long one was put aside
         self._launch([*jvm, "-Xmx128m", "kafka.Kafka", self._write("fence.properties", alone)])
         self._wait_ready(lambda: "Performing controller activation" in self._log_since(start), 60)
         # which it does not when the broker was killed while it started
         wait_until(lambda: "fenced=1" in self._log_since(start).partition("Fencing broker")[2], 5)
+        self._wait_written()
         super().stop()
+
+    def _wait_written(self) -> None:
+        """Wait until what the controller has noted is in its log: a controller that stops drops the rest."""
+        segments = self.data_dir / "log" / "__cluster_metadata-0"
+
+        def size() -> int:
+            return sum(segment.stat().st_size for segment in segments.glob("*.log"))
+
+        def grow() -> None:
+            before = size()
+            wait_until(lambda: size() > before, 5)
+
+        grow()  # which may be of records before it
+        grow()
 
     def _write(self, name: str, settings: Mapping[str, str]) -> str:
         (self.data_dir / name).write_text("".join(f"{key}={value}\n" for key, value in settings.items()))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _PORTS = range(20_000, 32_768)
+_promised: set[int] = set()
 
 
 def remembered(file: Path, make: Callable[[], str]) -> str:
@@ -33,12 +34,16 @@ def free_port(*preferred: int | None) -> int:
 
     Those lie below the range that the system gives to outgoing connections. In that range a client
     that knocks again and again at a broker which is down may get the broker's port as its own, connect
-    to itself, and keep the broker from coming back.
+    to itself, and keep the broker from coming back. None of them is returned twice to one process: whoever
+    asked before may not listen yet.
     """
     for port in preferred:
         if port is not None and _is_free(port):
             return port
-    return next(port for port in iter(lambda: random.choice(_PORTS), None) if _is_free(port))
+    candidates = (port for port in random.sample(_PORTS, len(_PORTS)) if port not in _promised)
+    port = next(port for port in candidates if _is_free(port))
+    _promised.add(port)
+    return port
 
 
 def _is_free(port: int) -> bool:

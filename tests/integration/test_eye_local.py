@@ -262,6 +262,14 @@ def test_a_port_that_is_taken_is_left_alone() -> None:
     assert free_port(port) == port
 
 
+def test_no_port_is_promised_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eye.local.notes._PORTS", range(31_000, 31_010))
+
+    ports = [free_port() for _ in range(5)]
+
+    assert len(set(ports)) == 5
+
+
 def use_path(monkeypatch: pytest.MonkeyPatch, folder: Path, **programs: str) -> None:
     """Let PATH have these shell scripts alone."""
     monkeypatch.delenv("JAVA_HOME", raising=False)
