@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import NoReturn
 
 import uvloop
@@ -15,6 +16,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAu
 import gateway.server
 import sinks.app
 import stream.app
+from eye.process_metrics import process_registry
 from eye.restart import begin_anew, pause_after_restart
 from eye.topics import create_topics, missing_topics
 from eye.watchdog import guarded
@@ -29,20 +31,23 @@ _RETRY_SECONDS = 1.0
 
 def run_gateway(settings: Settings) -> None:
     """Serve HTTP until SIGTERM."""
-    gateway.server.run(settings)
+    gateway.server.run(settings, registry=process_registry("gateway", settings))
 
 
 def run_stream(settings: Settings) -> None:
     """Judge and group raw records until SIGTERM."""
     topics = topic_names(settings)
     needed = (topics.raw, topics.validated, topics.rejected, topics.sessions)
-    _run_worker(settings, stream.app.build_worker, needed)
+    registry = process_registry("stream", settings)
+    _run_worker(settings, partial(stream.app.build_worker, registry=registry), needed)
 
 
 def run_sinks(settings: Settings) -> None:
     """Store verdicts and sessions until SIGTERM."""
     topics = topic_names(settings)
-    _run_worker(settings, sinks.app.build_worker, (topics.validated, topics.rejected, topics.sessions))
+    registry = process_registry("sinks", settings)
+    needed = (topics.validated, topics.rejected, topics.sessions)
+    _run_worker(settings, partial(sinks.app.build_worker, registry=registry), needed)
 
 
 def _run_worker(settings: Settings, build: Callable[[Settings], Worker], topics: Collection[str]) -> NoReturn:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from gateway import docs
 from gateway.access import Access, guarded
@@ -55,7 +56,7 @@ class Route(NamedTuple):
     access: Access
 
 
-def build_app(settings: Settings) -> web.Application:
+def build_app(settings: Settings, registry: CollectorRegistry | None = None) -> web.Application:
     """Return the gateway as an application; it connects when it is started, and waits for none.
 
     It is to be served by `gateway.server`, on connections of its `Clients`. Raises SettingsError or
@@ -65,7 +66,7 @@ def build_app(settings: Settings) -> web.Application:
         raise SettingsError(f"EYE_MAX_EVENT_BYTES is at most {BATCH_BYTES - RECORD_OVERHEAD}: Kafka takes no more.")
     if settings.spool_max_bytes and settings.spool_after_seconds >= settings.acknowledge_seconds:
         raise SettingsError("EYE_SPOOL_AFTER_SECONDS must be less than EYE_ACKNOWLEDGE_SECONDS.")
-    metrics = Metrics()
+    metrics = Metrics(registry)
     clients = Clients(settings, metrics)
     traffic = Traffic(metrics, clients)
     room = Room(settings.max_requests_under_way, settings.max_bytes_under_way, metrics)

@@ -25,7 +25,7 @@ from stream.transport.work import PartitionWork
 from stream.transport.worker import Worker
 
 
-def build_worker(settings: Settings) -> Worker:
+def build_worker(settings: Settings, registry: CollectorRegistry | None = None) -> Worker:
     """Build a sink worker; has to be called in the event loop that it will run in. Raises SettingsError."""
     pool = make_pool(settings)
     topics = topic_names(settings)
@@ -40,7 +40,7 @@ def build_worker(settings: Settings) -> Worker:
         async with Lookup(settings, committed_only=False) as lookup:
             return await lookup.bounds(TopicPartition(topic, partition))
 
-    registry = CollectorRegistry()
+    registry = registry or CollectorRegistry()
     metrics = SinkMetrics(registry)
     works = table_works(settings, pool, metrics, bounds)
 

@@ -19,11 +19,11 @@ from stream.transport.partitions import Partitions
 from stream.transport.worker import Worker
 
 
-def build_worker(settings: Settings) -> Worker:
+def build_worker(settings: Settings, registry: CollectorRegistry | None = None) -> Worker:
     """Build a stream worker; has to be called in the event loop that it will run in. Raises CatalogueError."""
     rules = settings.rules()
-    registry = CollectorRegistry()
-    metrics = StreamMetrics(registry)
+    registry = registry or CollectorRegistry()
+    metrics = StreamMetrics(registry, [(known.category, known.name) for known in rules.catalogue])
     app = ChunkApp(
         settings,
         group=settings.stream_group,

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from faust.types import TP
 
+from schemas.record import RawRecord
 from stream.transport.chunk import Chunk, split
 from stream.transport.reading import Reading
 from stream.transport.work import PartitionWork, PositionMoved
@@ -27,12 +28,17 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 
 @dataclass
 class PartitionStatus:
-    """How one partition is doing; times are of the monotonic clock."""
+    """How one partition is doing; times are of the monotonic clock.
+
+    `reached` is the timestamp of the record it is at, or has just left behind, in seconds since 1970; None where
+    none is known, or nothing is left to do.
+    """
 
     position: int | None = None
     failures: int = 0
     error: str | None = None
     moved_at: float = field(default_factory=time.monotonic)
+    reached: float | None = None
     stalled: bool = False
 
 
@@ -131,6 +137,7 @@ class _PartitionTask:
         rest: Chunk | None = chunk
         while rest is not None and not self._stopping:
             part, rest = split(rest, self._most)
+            self._note_reached(part.records[:1])
             try:
                 await self._work.process(part)
             except PositionMoved:
@@ -140,6 +147,7 @@ class _PartitionTask:
                     self._narrow(part)
                 raise
             self._most = None
+            self._note_reached(part.records[-1:])
             self._note_progress(part.next_offset)
 
     def _narrow(self, part: Chunk) -> None:
@@ -156,6 +164,10 @@ class _PartitionTask:
             except TimeoutError:
                 if self._reading.position(self.tp) not in (None, position):
                     self._reading.start(self.tp, position)
+
+    def _note_reached(self, records: Sequence[RawRecord]) -> None:
+        for record in records:
+            self.status.reached = record.timestamp / 1000
 
     def _note_progress(self, position: int) -> None:
         if self.status.failures:

@@ -137,7 +137,7 @@ class Worker:
         for tp, status in self._partitions.status().items():
             seconds = standstill_seconds(status, self._app.lag(tp, status.position), now)
             if seconds == 0:
-                status.moved_at, status.stalled = now, False
+                status.moved_at, status.stalled, status.reached = now, False, None
             if seconds > STALLED_SECONDS and not status.stalled:
                 status.stalled = True
                 log.error(
