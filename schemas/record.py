@@ -62,6 +62,11 @@ def source_of(record: RawRecord) -> str:
     return f"{record.topic}:{record.partition}:{record.offset}"
 
 
+def place(topic: str, partition: int, offset: int | None = None) -> dict[str, str | int]:
+    """Return where a record stands, or a partition, as the fields of a log line."""
+    return {"topic": topic, "partition": partition} | ({} if offset is None else {"offset": offset})
+
+
 def from_millis(millis: int) -> datetime:
     """Return the UTC time of milliseconds since 1970. Raises ValueError or OverflowError out of range."""
     return datetime.fromtimestamp(millis / 1000, UTC)

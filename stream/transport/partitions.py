@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from faust.types import TP
 
-from schemas.record import RawRecord
+from schemas.record import RawRecord, open_envelope, place
 from stream.transport.chunk import Chunk, split
 from stream.transport.reading import Reading
 from stream.transport.work import PartitionWork, PositionMoved
@@ -101,7 +101,9 @@ class _PartitionTask:
         self.chunks.put_nowait(None)
         _, unfinished = await asyncio.wait([self._task], timeout=LETTING_GO_SECONDS)
         if unfinished:
-            log.warning("%s:%d is let go in the middle of a chunk", *self.tp)
+            log.warning(
+                "%s:%d is let go in the middle of a chunk", *self.tp, extra=place(self.tp.topic, self.tp.partition)
+            )
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
@@ -111,7 +113,7 @@ class _PartitionTask:
             try:
                 await self._open_and_process()
             except PositionMoved as moved:
-                log.info("%s:%d: %s", *self.tp, moved)
+                log.info("%s:%d: %s", *self.tp, moved, extra=place(self.tp.topic, self.tp.partition))
             except Exception as error:
                 self._note_failure(error)
             finally:
@@ -153,7 +155,14 @@ class _PartitionTask:
     def _narrow(self, part: Chunk) -> None:
         self._most = max(len(part.records) // 2, 1)
         if len(part.records) == 1:
-            log.error("%s:%d: the record at offset %d keeps failing", *self.tp, part.records[0].offset)
+            failing = part.records[0]
+            log.error(
+                "%s:%d: the record at offset %d keeps failing",
+                *self.tp,
+                failing.offset,
+                extra=place(self.tp.topic, self.tp.partition, failing.offset)
+                | {"event_id": open_envelope(failing).event_id},
+            )
 
     async def _next_chunk(self, position: int) -> Chunk | None:
         """Wait for a chunk; read anew from the position when one got lost on its way. None when stopping."""
@@ -171,7 +180,12 @@ class _PartitionTask:
 
     def _note_progress(self, position: int) -> None:
         if self.status.failures:
-            log.info("%s:%d works again, at offset %d", *self.tp, position)
+            log.info(
+                "%s:%d works again, at offset %d",
+                *self.tp,
+                position,
+                extra=place(self.tp.topic, self.tp.partition, position),
+            )
         self.status.position, self.status.failures, self.status.error = position, 0, None
         self.status.moved_at, self.status.stalled = time.monotonic(), False
 
@@ -181,6 +195,7 @@ class _PartitionTask:
         log.warning(
             "%s:%d at offset %s failed, attempt %d: %s", *self.tp, self.status.position, self.status.failures,
             self.status.error, exc_info=log.isEnabledFor(logging.DEBUG) or self.status.failures == 1,
+            extra=place(self.tp.topic, self.tp.partition, self.status.position),
         )  # fmt: skip
 
     async def _pause(self) -> None:

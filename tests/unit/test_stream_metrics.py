@@ -9,11 +9,10 @@ from schemas.verdict import Code, Violation
 from stream.metrics import MAX_APPLICATIONS, OTHER, StreamMetrics
 from tests.builders import a_rejected, an_accepted
 
-
 PAGEVIEWS = ("page interaction", "pageview")
 
 
-def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+def value(registry: CollectorRegistry, name: str, /, **labels: str) -> float | None:
     return registry.get_sample_value(name, labels)
 
 
