@@ -39,9 +39,11 @@ from gateway.reads import (
 )
 from gateway.room import Room
 from gateway.state import GATEWAY, Gateway
+from gateway.traced import traced
 from gateway.tracing import TRACING, Tracing, get_trace
 from gateway.traffic import Traffic
 from schemas.settings import Settings, SettingsError
+from schemas.spans import Spans
 
 THREADS = 2
 """Threads for what may take seconds: large bodies of a kind that only the careful look reads."""
@@ -56,7 +58,9 @@ class Route(NamedTuple):
     access: Access
 
 
-def build_app(settings: Settings, registry: CollectorRegistry | None = None) -> web.Application:
+def build_app(
+    settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None
+) -> web.Application:
     """Return the gateway as an application; it connects when it is started, and waits for none.
 
     It is to be served by `gateway.server`, on connections of its `Clients`. Raises SettingsError or
@@ -85,7 +89,7 @@ def build_app(settings: Settings, registry: CollectorRegistry | None = None) -> 
         threads=ThreadPoolExecutor(THREADS, "large bodies"),
     )
     app[TRACING] = Tracing()
-    for route in _routes(settings):
+    for route in _routes(settings, spans):
         handler = route.handler if route.access is Access.OPEN else guarded(room.seated(route.handler), route.access)
         app.router.add_route(route.method, route.path, handler)
         if route.method == "GET":
@@ -94,10 +98,10 @@ def build_app(settings: Settings, registry: CollectorRegistry | None = None) -> 
     return app
 
 
-def _routes(settings: Settings) -> list[Route]:
+def _routes(settings: Settings, spans: Spans | None) -> list[Route]:
     return [
-        Route("POST", "/events", post_events, Access.WRITE),
-        Route("POST", "/events/", post_events, Access.WRITE),
+        Route("POST", "/events", traced(post_events, "/events", spans), Access.WRITE),
+        Route("POST", "/events/", traced(post_events, "/events/", spans), Access.WRITE),
         Route("POST", "/events/validate", validate_events, Access.WRITE_OR_READ),
         Route("GET", "/events", get_events, Access.READ),
         Route("GET", "/events/", get_events, Access.READ),

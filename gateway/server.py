@@ -18,6 +18,7 @@ from gateway.clients import Clients, limit_unread
 from gateway.publisher import Publisher
 from gateway.state import GATEWAY
 from schemas.settings import Settings
+from schemas.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,15 @@ CANCEL_SECONDS = 1.0
 
 
 def run(
-    settings: Settings, *, ready: Callable[[str], None] | None = None, registry: CollectorRegistry | None = None
+    settings: Settings,
+    *,
+    ready: Callable[[str], None] | None = None,
+    registry: CollectorRegistry | None = None,
+    spans: Spans | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; return when stopped in good order. Raises OSError when the port is taken."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, ready=ready, registry=registry))
+        runner.run(serve(settings, ready=ready, registry=registry, spans=spans))
 
 
 async def serve(
@@ -48,6 +53,7 @@ async def serve(
     ready: Callable[[str], None] | None = None,
     stop: asyncio.Event | None = None,
     registry: CollectorRegistry | None = None,
+    spans: Spans | None = None,
 ) -> None:
     """Serve until `stop` is set; without one, until SIGTERM or SIGINT.
 
@@ -55,7 +61,7 @@ async def serve(
     away then. Any number of processes can listen on the same port.
     """
     stop = stop or _stop_on_signal()
-    app = build_app(settings, registry)
+    app = build_app(settings, registry, spans)
     runner = web.AppRunner(app, shutdown_timeout=CANCEL_SECONDS)
     await runner.setup()
     try:

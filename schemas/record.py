@@ -64,7 +64,8 @@ def source_of(record: RawRecord) -> str:
 
 def place(topic: str, partition: int, offset: int | None = None) -> dict[str, str | int]:
     """Return where a record stands, or a partition, as the fields of a log line."""
-    return {"topic": topic, "partition": partition} | ({} if offset is None else {"offset": offset})
+    found: dict[str, str | int] = {"topic": topic, "partition": partition}
+    return found if offset is None else found | {"offset": offset}
 
 
 def from_millis(millis: int) -> datetime:

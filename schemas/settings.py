@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="How log lines look; auto: text at a terminal, else JSON."
     )
+    traces: bool = Field(
+        False, description="Send spans by OTLP over HTTP, as the OTEL_ variables say; needs the extra `otel`."
+    )
 
     @field_validator("event_types", mode="before")
     @classmethod

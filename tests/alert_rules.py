@@ -57,8 +57,7 @@ def firing(test: RuleTest) -> list[Alert]:
         now = number * test.step
         if test.at - now > patience + test.step:  # it can't have begun to count before that
             continue
-        active = [labels for labels in evaluate(test.store, test.rule["expr"], now)]
-        since = {labels: since.get(labels, now) for labels in active}
+        since = {labels: since.get(labels, now) for labels in evaluate(test.store, test.rule["expr"], now)}
     own, annotations = _labels(test.rule["labels"]), _labels(test.rule["annotations"])
     return [(labels | own, annotations) for labels, began in since.items() if test.at - began >= patience]
 
