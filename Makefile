@@ -3,6 +3,7 @@
 #   make bench [QUICK=1] every stage measured beside its reference; QUICK: under three minutes
 #   make load [USERS=150 SECONDS=30]   locust against the stack of `make up`
 #   make test           lint, types, import contracts and every test, on a real Kafka and a real Postgres
+#   make alerts         the alert rules against promtool
 #   make faults         drills: what can break does, and an independent reader counts; DRILLS="--quick" for short ones
 
 PYTHON ?= python3

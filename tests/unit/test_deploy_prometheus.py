@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 import yaml
@@ -65,6 +66,13 @@ def test_every_metric_of_a_panel_exists(panel: dict[str, Any]) -> None:
 
     assert [name for expression in expressions for name in names_in(expression) if not exists(name)] == []
     assert panel["fieldConfig"]["defaults"]["unit"]
+
+
+def test_the_picture_in_the_docs_has_every_panel_of_the_dashboard() -> None:
+    picture = (DEPLOY.parent / "docs" / "dashboard.svg").read_text()
+
+    assert [panel["title"] for panel in panels() if f">{escape(panel['title'])}</text>" not in picture] == []
+    assert picture.count('fill="none" stroke=') > len(list(panels()))
 
 
 def test_prometheus_reads_the_rules_and_grafana_the_dashboard_where_compose_mounts_them() -> None:
