@@ -119,6 +119,8 @@ async def test_a_post_is_one_trace_through_every_process(pipeline: Pipeline, col
         ("eye-sinks", f"process {prefix}events.validated"),
     }
     poll(lambda: whole <= collector.traced(TRACE), 10, f"{whole} among {collector.traced(TRACE)}")
+    _, found = await pipeline.get(f"/events/{sent['event_id']}/trace")
+    assert [(trace["status"], trace["trace_id"]) for trace in found["traces"]] == [("stored", TRACE)]
 
 
 async def test_a_log_line_is_json_and_has_neither_key_nor_payload(pipeline: Pipeline) -> None:
