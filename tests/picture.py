@@ -109,7 +109,7 @@ def _path(points: Sequence[tuple[float, float]], x: Any, y: Any) -> str:
 def _names(names: Sequence[str]) -> Iterator[str]:
     left, row = 0.0, 0
     for number, name in enumerate(names):
-        wide = 16 + 5.8 * len(name)
+        wide = 18 + 6.8 * len(name)
         if left and left + wide > _WIDTH:
             left, row = 0.0, row + 1
         top, colour = _TITLE + _HEIGHT + 16 + 13 * row, _COLOURS[number % len(_COLOURS)]

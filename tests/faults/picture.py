@@ -22,6 +22,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from schemas.settings import Settings
 from tests.faults.field import Ground
 from tests.faults.traffic import Traffic
 from tests.picture import draw
@@ -56,15 +57,20 @@ class Scraper:
             thread.join()
 
     def _scrape(self, done: threading.Event) -> None:
-        before: dict[EyeProcess, list[Sample]] = {}
+        before: dict[EyeProcess, list[Sample]] = {process: [] for process in self._processes}
         with ThreadPoolExecutor(len(self._processes)) as threads:
             while not done.wait(max(self._began + self.second + 1 - time.monotonic(), 0)):
                 self.second += 1
                 for process, samples in zip(self._processes, threads.map(_samples, self._processes), strict=True):
                     self._add(process, samples)
-                    if not samples:  # its series have ended
-                        self._add(process, [sample._replace(value=math.nan) for sample in before.get(process, ())])
+                    self._end(process, before[process], samples)
                     before[process] = samples
+
+    def _end(self, process: EyeProcess, before: Sequence[Sample], now: Sequence[Sample]) -> None:
+        """Say that the series have ended which a process no longer serves."""
+        served = {(sample.name, frozenset(sample.labels.items())) for sample in now}
+        gone = [sample for sample in before if (sample.name, frozenset(sample.labels.items())) not in served]
+        self._add(process, [sample._replace(value=math.nan) for sample in gone])
 
     def _add(self, process: EyeProcess, samples: Sequence[Sample]) -> None:
         for sample in samples:
@@ -84,7 +90,7 @@ def _samples(process: EyeProcess) -> list[Sample]:
 def main() -> int:
     """Run the drill and draw what was seen."""
     directory = Path(tempfile.mkdtemp(prefix="eye-picture-"))
-    with Ground(directory) as ground, Pipeline(ground.deployment("picture"), streams=2, sinks=2) as pipeline:
+    with Ground(directory) as ground, Pipeline(_deployment(ground), streams=2, sinks=2) as pipeline:
         scraper = Scraper(pipeline.processes)
         traffic = Traffic(pipeline.gateway.url, 7, RATE)
         with scraper.scraping():
@@ -97,6 +103,11 @@ def main() -> int:
     print(f"{len(traffic.acknowledged):,} events acknowledged in {scraper.second} s; {marks}")
     shutil.rmtree(directory)
     return 0
+
+
+def _deployment(ground: Ground) -> Settings:
+    """Make a deployment whose topics have their usual names; the workers make them."""
+    return ground.deployment("picture", topic_prefix="", group="")
 
 
 def _drill(scraper: Scraper, pipeline: Pipeline) -> Mapping[float, str]:
