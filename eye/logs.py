@@ -1,10 +1,20 @@
-"""How the processes log: one line each, to standard error."""
+"""How the processes log: one line each, to standard error; for people at a terminal, as JSON for programs."""
 
 from __future__ import annotations
 
 import logging
+import sys
+import threading
+from typing import Literal
 
-_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+from pythonjsonlogger.json import JsonFormatter
+
+LogFormat = Literal["auto", "json", "text"]
+
+log = logging.getLogger(__name__)
+
+_TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_JSON = "{levelname}{name}{message}"
 
 _TALKATIVE = {
     "faust": logging.WARNING,
@@ -15,9 +25,26 @@ _TALKATIVE = {
 }
 
 
-def configure_logs(level: str) -> None:
+def configure_logs(level: str, form: LogFormat) -> None:
     """Log from this level on; the libraries only what an operator has to know."""
-    logging.basicConfig(level=level, format=_FORMAT, force=True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_json_formatter() if is_json(form) else logging.Formatter(_TEXT))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     if level != "DEBUG":
         for name, least in _TALKATIVE.items():
             logging.getLogger(name).setLevel(least)
+
+
+def is_json(form: LogFormat) -> bool:
+    """Tell whether lines are JSON: by default where nobody sits at a terminal."""
+    return form == "json" or (form == "auto" and not sys.stderr.isatty())
+
+
+def log_what_ends_threads() -> None:
+    """Have an exception that ends a thread logged as any other."""
+    threading.excepthook = lambda end: log.critical("a thread has ended: %r", end.exc_value, exc_info=end.exc_value)
+
+
+def _json_formatter() -> logging.Formatter:
+    """Make lines of `time`, `level`, `logger`, `message`, `exc_info`, and what a record has beside them."""
+    return JsonFormatter(_JSON, style="{", rename_fields={"levelname": "level", "name": "logger"}, timestamp="time")

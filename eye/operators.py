@@ -176,6 +176,7 @@ def _steps(trace: Any) -> list[list[str]]:
         ["verdict", verdict, ""],
         ["judged", *_record(trace.judged)],
         ["row", f"eye.{trace.row.table} {trace.row.id}", _time(trace.row.stored_at)] if trace.row else ["row", "-", ""],
+        ["trace", trace.trace_id or "-", ""],
     ]
 
 

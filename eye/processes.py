@@ -11,14 +11,17 @@ from typing import NoReturn
 
 import uvloop
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
+from prometheus_client import CollectorRegistry
 
 import gateway.server
 import sinks.app
 import stream.app
+from eye.process_metrics import process_registry
 from eye.restart import begin_anew, pause_after_restart
 from eye.topics import create_topics, missing_topics
 from eye.watchdog import guarded
-from schemas.settings import Settings
+from schemas.settings import Settings, SettingsError
+from schemas.spans import Spans
 from schemas.topics import topic_names
 from stream.transport.worker import Worker, WorkerCrashed
 
@@ -29,25 +32,43 @@ _RETRY_SECONDS = 1.0
 
 def run_gateway(settings: Settings) -> None:
     """Serve HTTP until SIGTERM."""
-    gateway.server.run(settings)
+    spans = _spans("gateway", settings)
+    gateway.server.run(settings, registry=process_registry("gateway", settings), spans=spans)
+    if spans is not None:
+        spans.flush()
 
 
 def run_stream(settings: Settings) -> None:
     """Judge and group raw records until SIGTERM."""
     topics = topic_names(settings)
     needed = (topics.raw, topics.validated, topics.rejected, topics.sessions)
-    _run_worker(settings, stream.app.build_worker, needed)
+    _run_worker("stream", settings, stream.app.build_worker, needed)
 
 
 def run_sinks(settings: Settings) -> None:
     """Store verdicts and sessions until SIGTERM."""
     topics = topic_names(settings)
-    _run_worker(settings, sinks.app.build_worker, (topics.validated, topics.rejected, topics.sessions))
+    _run_worker("sinks", settings, sinks.app.build_worker, (topics.validated, topics.rejected, topics.sessions))
 
 
-def _run_worker(settings: Settings, build: Callable[[Settings], Worker], topics: Collection[str]) -> NoReturn:
+_Build = Callable[[Settings, CollectorRegistry, Spans | None], Worker]
+
+
+def _spans(component: str, settings: Settings) -> Spans | None:
+    """Return what tells a tracing system of the work, None where it is off. Raises SettingsError without the extra."""
+    if not settings.traces:
+        return None
+    try:
+        from eye.spans import otlp_spans
+    except ImportError:
+        raise SettingsError("EYE_TRACES needs OpenTelemetry: pip install 'the-eye[otel]'.") from None
+    return otlp_spans(component)
+
+
+def _run_worker(component: str, settings: Settings, build: _Build, topics: Collection[str]) -> NoReturn:
     """Run a worker to its end, and end the process with it: whatever counts is stored, nothing is to be waited for."""
     pause_after_restart()
+    registry, spans = process_registry(component, settings), _spans(component, settings)
     began = time.monotonic()
 
     def fail(crash: WorkerCrashed) -> NoReturn:
@@ -56,9 +77,11 @@ def _run_worker(settings: Settings, build: Callable[[Settings], Worker], topics:
     async def work() -> None:
         try:
             with guarded(lambda: fail(WorkerCrashed("the event loop stood still"))):
-                await build(settings).run(prepare=lambda: _topics_there(settings, topics))
+                await build(settings, registry, spans).run(prepare=lambda: _topics_there(settings, topics))
         except WorkerCrashed as crash:
             fail(crash)
+        if spans is not None:
+            spans.flush()
         logging.shutdown()
         os._exit(0)
 

@@ -27,7 +27,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 def read_settings() -> Settings:
     """Read the settings; a stack that runs here lends what they lack."""
     settings = Settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     note = read_note(settings.data_dir)
     if note is not None and settings.kafka_bootstrap_servers is None and settings.postgres_dsn is None:
         lent = {name[4:].lower(): value for name, value in note.items() if name.startswith("EYE_")}

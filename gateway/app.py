@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from gateway import docs
 from gateway.access import Access, guarded
@@ -38,9 +39,11 @@ from gateway.reads import (
 )
 from gateway.room import Room
 from gateway.state import GATEWAY, Gateway
+from gateway.traced import traced
 from gateway.tracing import TRACING, Tracing, get_trace
 from gateway.traffic import Traffic
 from schemas.settings import Settings, SettingsError
+from schemas.spans import Spans
 
 THREADS = 2
 """Threads for what may take seconds: large bodies of a kind that only the careful look reads."""
@@ -55,7 +58,9 @@ class Route(NamedTuple):
     access: Access
 
 
-def build_app(settings: Settings) -> web.Application:
+def build_app(
+    settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None
+) -> web.Application:
     """Return the gateway as an application; it connects when it is started, and waits for none.
 
     It is to be served by `gateway.server`, on connections of its `Clients`. Raises SettingsError or
@@ -65,7 +70,7 @@ def build_app(settings: Settings) -> web.Application:
         raise SettingsError(f"EYE_MAX_EVENT_BYTES is at most {BATCH_BYTES - RECORD_OVERHEAD}: Kafka takes no more.")
     if settings.spool_max_bytes and settings.spool_after_seconds >= settings.acknowledge_seconds:
         raise SettingsError("EYE_SPOOL_AFTER_SECONDS must be less than EYE_ACKNOWLEDGE_SECONDS.")
-    metrics = Metrics()
+    metrics = Metrics(registry)
     clients = Clients(settings, metrics)
     traffic = Traffic(metrics, clients)
     room = Room(settings.max_requests_under_way, settings.max_bytes_under_way, metrics)
@@ -84,7 +89,7 @@ def build_app(settings: Settings) -> web.Application:
         threads=ThreadPoolExecutor(THREADS, "large bodies"),
     )
     app[TRACING] = Tracing()
-    for route in _routes(settings):
+    for route in _routes(settings, spans):
         handler = route.handler if route.access is Access.OPEN else guarded(room.seated(route.handler), route.access)
         app.router.add_route(route.method, route.path, handler)
         if route.method == "GET":
@@ -93,10 +98,10 @@ def build_app(settings: Settings) -> web.Application:
     return app
 
 
-def _routes(settings: Settings) -> list[Route]:
+def _routes(settings: Settings, spans: Spans | None) -> list[Route]:
     return [
-        Route("POST", "/events", post_events, Access.WRITE),
-        Route("POST", "/events/", post_events, Access.WRITE),
+        Route("POST", "/events", traced(post_events, "/events", spans), Access.WRITE),
+        Route("POST", "/events/", traced(post_events, "/events/", spans), Access.WRITE),
         Route("POST", "/events/validate", validate_events, Access.WRITE_OR_READ),
         Route("GET", "/events", get_events, Access.READ),
         Route("GET", "/events/", get_events, Access.READ),

@@ -19,6 +19,7 @@ from gateway.outgoing import OutgoingRecord
 from gateway.problems import NoAcceptableEvent, RateLimited, TooLarge, Unavailable
 from gateway.results import Answer, Result, Status
 from gateway.state import GATEWAY, GRANT, Gateway
+from gateway.traced import TRACED_AS
 from schemas.ids import uuid7
 from schemas.judge import judge
 from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Headers
@@ -86,7 +87,7 @@ async def _publish(request: web.Request, items: Sequence[Item], records: Sequenc
 def _records(request: web.Request, items: Sequence[Item]) -> list[OutgoingRecord]:
     """Return the record of each event; one that will be stored gets an event_id here, unless it has one."""
     now = time.time_ns() // 1_000_000
-    sent = request.headers.get("traceparent", "")
+    sent = request.get(TRACED_AS, request.headers.get("traceparent", ""))
     traceparent = sent if _TRACEPARENT.fullmatch(sent) else f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
     shared = [
         (APPLICATION, request[GRANT].application.encode()),

@@ -9,13 +9,13 @@ _RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own.
+    """The metrics of one process, in its registry.
 
     Every label is bounded: by the routes, the statuses, the codes, and the applications with a key.
     """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
         self.requests = Counter(
             "eye_gateway_requests_total",
             "Requests answered.",
@@ -109,6 +109,11 @@ class Metrics:
         self.spool_bytes = Gauge(
             "eye_gateway_spool_bytes",
             "Events in the spool, in bytes.",
+            registry=self.registry,
+        )
+        self.spool_limit_bytes = Gauge(
+            "eye_gateway_spool_limit_bytes",
+            "Most bytes that the spool takes; 0 when it is off.",
             registry=self.registry,
         )
         self.spool_oldest_seconds = Gauge(

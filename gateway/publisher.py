@@ -27,6 +27,7 @@ from gateway.metrics import Metrics
 from gateway.outgoing import RECORD_OVERHEAD, OutgoingRecord
 from gateway.spool import Spool
 from gateway.spool_file import Spooled
+from schemas.record import place
 from schemas.settings import Settings
 from schemas.topics import topic_names
 
@@ -188,7 +189,13 @@ class Publisher:
             acknowledged = await producer.send_batch(batch, self._topic, partition=lane.partition)
             await acknowledged
         except Exception as error:
-            log.error("a batch of %d events for partition %d failed: %r", records, lane.partition, error)
+            log.error(
+                "a batch of %d events for partition %d failed: %r",
+                records,
+                lane.partition,
+                error,
+                extra=place(self._topic, lane.partition),
+            )
             self._metrics.failed_batches.inc()
             self._connection.report(producer, error)
             too_large = isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError)
@@ -285,7 +292,12 @@ class Publisher:
             await drain(lane, self.spool, self._connection, self._transmit)
             lane.piece_bytes = PIECE_BYTES
         except Exception as error:
-            log.warning("draining the spool for partition %d is interrupted: %r", lane.partition, error)
+            log.warning(
+                "draining the spool for partition %d is interrupted: %r",
+                lane.partition,
+                error,
+                extra=place(self._topic, lane.partition),
+            )
             lane.piece_bytes = max(1, lane.piece_bytes // 2)  # maybe it was one record of them
             lane.resume_at = asyncio.get_running_loop().time() + RESUME_SECONDS
             self._divert(lane)

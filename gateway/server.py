@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import uvloop
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from gateway.app import build_app
@@ -17,6 +18,7 @@ from gateway.clients import Clients, limit_unread
 from gateway.publisher import Publisher
 from gateway.state import GATEWAY
 from schemas.settings import Settings
+from schemas.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +35,25 @@ CANCEL_SECONDS = 1.0
 """How long they may take to end after that, before they are cancelled."""
 
 
-def run(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+def run(
+    settings: Settings,
+    *,
+    ready: Callable[[str], None] | None = None,
+    registry: CollectorRegistry | None = None,
+    spans: Spans | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT; return when stopped in good order. Raises OSError when the port is taken."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, ready=ready))
+        runner.run(serve(settings, ready=ready, registry=registry, spans=spans))
 
 
 async def serve(
-    settings: Settings, *, ready: Callable[[str], None] | None = None, stop: asyncio.Event | None = None
+    settings: Settings,
+    *,
+    ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+    registry: CollectorRegistry | None = None,
+    spans: Spans | None = None,
 ) -> None:
     """Serve until `stop` is set; without one, until SIGTERM or SIGINT.
 
@@ -48,7 +61,7 @@ async def serve(
     away then. Any number of processes can listen on the same port.
     """
     stop = stop or _stop_on_signal()
-    app = build_app(settings)
+    app = build_app(settings, registry, spans)
     runner = web.AppRunner(app, shutdown_timeout=CANCEL_SECONDS)
     await runner.setup()
     try:

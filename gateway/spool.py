@@ -57,6 +57,7 @@ class Spool:
         self._failure = ""
         metrics.spool_records.set_function(lambda: self.records)
         metrics.spool_bytes.set_function(lambda: self.bytes)
+        metrics.spool_limit_bytes.set(self._max_bytes)
         metrics.spool_damaged.set_function(lambda: self._depth.damaged)
         metrics.spool_oldest_seconds.set_function(lambda: self.oldest_seconds)
 

@@ -13,7 +13,7 @@ from gateway.database import Database
 from gateway.lookback import Lookback, committed_offsets
 from gateway.queries import SINK_POSITIONS, TRACED_EVENTS, TRACED_REJECTED
 from schemas.ids import row_id
-from schemas.record import CODES, UNKNOWN_APPLICATION, from_millis, open_envelope, place_in_source
+from schemas.record import CODES, TRACEPARENT, UNKNOWN_APPLICATION, from_millis, open_envelope, place_in_source
 from schemas.settings import Settings
 from schemas.topics import topic_names
 
@@ -42,7 +42,10 @@ class RowPlace(msgspec.Struct):
 
 
 class Trace(msgspec.Struct):
-    """The steps of one event; null for what has not happened, or can't be found any more."""
+    """The steps of one event; null for what has not happened, or can't be found any more.
+
+    `trace_id` is that of the W3C trace context which its request had.
+    """
 
     event_id: str
     application: str
@@ -53,6 +56,7 @@ class Trace(msgspec.Struct):
     codes: list[str] = []
     judged: RecordPlace | None = None
     row: RowPlace | None = None
+    trace_id: str | None = None
 
 
 class Traces(msgspec.Struct):
@@ -155,7 +159,9 @@ class _Search:
     def _trace_of(self, record: ConsumerRecord) -> Trace:
         envelope = open_envelope(record)
         new = Trace(envelope.event_id, envelope.application, "received", envelope.received_at)
-        return self.found.setdefault(envelope.application, new)
+        trace = self.found.setdefault(envelope.application, new)
+        trace.trace_id = trace.trace_id or _trace_id(record)
+        return trace
 
     def _note_verdict(self, record: ConsumerRecord) -> None:
         trace = self._trace_of(record)
@@ -172,7 +178,8 @@ class _Search:
             if trace.raw and trace.raw.written_at is None:
                 tp = TopicPartition(trace.raw.topic, trace.raw.partition)
                 record = await self._lookback.record(tp, trace.raw.offset)
-                trace.raw.written_at = from_millis(record.timestamp) if record else None
+                if record is not None:
+                    trace.raw.written_at, trace.trace_id = from_millis(record.timestamp), _trace_id(record)
             if trace.verdict and trace.judged is None and trace.raw:
                 trace.judged = await self._judged(trace, trace.raw)
 
@@ -188,6 +195,7 @@ class _Search:
             starts = await self._lookback.offsets_at([tp], moment - _CLOCKS)
             async for record in self._lookback.records(starts):
                 if place_in_source(record.headers) == (raw.partition, raw.offset) and self._is_wanted(record):
+                    trace.trace_id = trace.trace_id or _trace_id(record)
                     return _place(record)
         return None
 
@@ -198,6 +206,11 @@ def _place(record: ConsumerRecord) -> RecordPlace:
 
 def _raw_place(topic: str, partition: int | None, offset: int | None) -> RecordPlace | None:
     return None if partition is None or offset is None else RecordPlace(topic, partition, offset)
+
+
+def _trace_id(record: ConsumerRecord) -> str | None:
+    parts: list[str] = (dict(record.headers).get(TRACEPARENT) or b"").decode("ascii", "replace").split("-")
+    return parts[1] if len(parts) == 4 else None
 
 
 def _codes(record: ConsumerRecord) -> list[str]:

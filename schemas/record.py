@@ -62,6 +62,12 @@ def source_of(record: RawRecord) -> str:
     return f"{record.topic}:{record.partition}:{record.offset}"
 
 
+def place(topic: str, partition: int, offset: int | None = None) -> dict[str, str | int]:
+    """Return where a record stands, or a partition, as the fields of a log line."""
+    found: dict[str, str | int] = {"topic": topic, "partition": partition}
+    return found if offset is None else found | {"offset": offset}
+
+
 def from_millis(millis: int) -> datetime:
     """Return the UTC time of milliseconds since 1970. Raises ValueError or OverflowError out of range."""
     return datetime.fromtimestamp(millis / 1000, UTC)

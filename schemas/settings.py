@@ -163,6 +163,12 @@ class Settings(BaseSettings):
     stream_port: Port | None = Field(None, description="Port of a stream worker's status page. Empty: none.")
     sinks_port: Port | None = Field(None, description="Port of a sink worker's status page. Empty: none.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="How log lines look; auto: text at a terminal, else JSON."
+    )
+    traces: bool = Field(
+        False, description="Send spans by OTLP over HTTP, as the OTEL_ variables say; needs the extra `otel`."
+    )
 
     @field_validator("event_types", mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from schemas.settings import Settings
+from schemas.spans import Spans
 from schemas.topics import topic_names
 from sinks.housekeeping import keep_house
 from sinks.metrics import SinkMetrics
@@ -21,11 +22,12 @@ from stream.transport.app import ChunkApp
 from stream.transport.instance import claim_instance
 from stream.transport.lookup import Lookup
 from stream.transport.partitions import Partitions
+from stream.transport.traced import traced
 from stream.transport.work import PartitionWork
 from stream.transport.worker import Worker
 
 
-def build_worker(settings: Settings) -> Worker:
+def build_worker(settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None) -> Worker:
     """Build a sink worker; has to be called in the event loop that it will run in. Raises SettingsError."""
     pool = make_pool(settings)
     topics = topic_names(settings)
@@ -40,14 +42,14 @@ def build_worker(settings: Settings) -> Worker:
         async with Lookup(settings, committed_only=False) as lookup:
             return await lookup.bounds(TopicPartition(topic, partition))
 
-    registry = CollectorRegistry()
+    registry = registry or CollectorRegistry()
     metrics = SinkMetrics(registry)
     works = table_works(settings, pool, metrics, bounds)
 
     def make_work(topic: str, partition: int) -> PartitionWork:
         return works[topic](partition)
 
-    partitions = Partitions(app.reading, make_work)
+    partitions = Partitions(app.reading, traced(make_work, spans))
 
     @app.agent(app.chunks(topics.validated))
     async def store_events(chunks: Any) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sinks.storage import Storage
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_RECORDS = (1, 10, 100, 1_000, 10_000)
 
 
 class SinkMetrics:
@@ -24,8 +27,18 @@ class SinkMetrics:
         self._refused = Counter(
             "eye_sinks_refused_total", "Records that Postgres refused for good.", ["table"], registry=registry
         )
+        self._chunk_records = Histogram(
+            "eye_sinks_chunk_records", "Records of a chunk.", ["table"], buckets=_RECORDS, registry=registry
+        )
         self._seconds = Histogram(
-            "eye_sinks_chunk_seconds", "Time from a chunk to its committed rows.", ["table"], registry=registry
+            "eye_sinks_chunk_seconds",
+            "Time from a chunk to its committed rows.",
+            ["table"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._copy = Histogram(
+            "eye_sinks_copy_seconds", "Time of one COPY.", ["table"], buckets=_SECONDS, registry=registry
         )
 
         self._months_ahead = Gauge(
@@ -37,6 +50,7 @@ class SinkMetrics:
         self._oldest = Gauge(
             "eye_oldest_row_seconds", "Age of a table's oldest row, by its own time.", ["table"], registry=registry
         )
+        self._database = Gauge("eye_database_bytes", "Size of the database on Postgres' disk.", registry=registry)
 
     @contextmanager
     def chunk(self, table: str) -> Iterator[None]:
@@ -44,8 +58,13 @@ class SinkMetrics:
         with self._seconds.labels(table).time():
             yield
 
+    def copying(self, table: str) -> AbstractContextManager[object]:
+        """Time one COPY into a table."""
+        return self._copy.labels(table).time()
+
     def count(self, table: str, *, records: int, rows: int, refused: int) -> None:
         """Count what a committed chunk led to."""
+        self._chunk_records.labels(table).observe(records)
         self._records.labels(table).inc(records)
         self._rows.labels(table).inc(rows)
         self._refused.labels(table).inc(refused)
@@ -54,5 +73,6 @@ class SinkMetrics:
         """Show the state of the tables."""
         self._months_ahead.set(storage.months_ahead)
         self._default_rows.set(storage.default_rows)
+        self._database.set(storage.database_bytes)
         for table, moment in storage.oldest.items():
             self._oldest.labels(table).set((now - moment).total_seconds() if moment else 0)

@@ -9,6 +9,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import AsyncConnection, errors
 
+from schemas.record import RawRecord, open_envelope, place, source_of
 from sinks.rows import Refused, Row, event_key, refused_row
 from sinks.writer import RejectedWriter, Writer
 from stream.transport.chunk import Chunk
@@ -87,15 +88,25 @@ async def set_aside(connection: AsyncConnection, refused: Sequence[Refused]) -> 
     unique = {event_key(row): row for row in map(refused_row, refused)}
     await RejectedWriter().write(connection, list(unique.values()))
     for record, reason in refused:
-        log.warning("%s:%d:%d is set aside: %s", record.topic, record.partition, record.offset, reason)
+        log.warning("%s is set aside; its rejected event says why", source_of(record), extra=_fields(record))
+        log.debug("%s is set aside: %s", source_of(record), reason)
 
 
 async def skip(connection: AsyncConnection, refused: Sequence[Refused]) -> None:
     """Log refused records and store nothing: for summaries, which their session's next one replaces."""
     for record, reason in refused:
-        log.error("%s:%d:%d is skipped: %s", record.topic, record.partition, record.offset, reason)
+        log.error("%s is skipped; its reason is logged at DEBUG", source_of(record), extra=_fields(record))
+        log.debug("%s is skipped: %s", source_of(record), reason)
+
+
+def _fields(record: RawRecord) -> dict[str, str | int]:
+    """A log line's fields; Postgres' reason is none of them: it may quote the payload."""
+    where = place(record.topic, record.partition, record.offset)
+    return where | {"event_id": open_envelope(record).event_id}
 
 
 def _reason(error: psycopg.Error) -> str:
-    said = (error.diag.message_primary, error.diag.message_detail)
+    """Return why a row was refused; the detail of a broken constraint is the row itself, and left out."""
+    detail = None if isinstance(error, psycopg.IntegrityError) else error.diag.message_detail
+    said = (error.diag.message_primary, detail)
     return ": ".join(part for part in said if part) or str(error)

@@ -14,6 +14,7 @@ COUNTED_ROWS = 100_000
 _STATE = """
 select array(select inhrelid::regclass::text from pg_inherits where inhparent = 'eye.events'::regclass),
     (select count(*) from (select from eye.events_default limit %s) counted),
+    pg_database_size(current_database()),
     (select min(occurred_at) from eye.events),
     (select min(received_at) from eye.rejected_events),
     (select min(started_at) from eye.sessions)
@@ -22,10 +23,11 @@ select array(select inhrelid::regclass::text from pg_inherits where inhparent = 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """How many months after this one have a partition, rows of the default one, the oldest row by table."""
+    """Months after this one that have a partition, rows of the default one, size of all, the oldest row by table."""
 
     months_ahead: int
     default_rows: int
+    database_bytes: int
     oldest: Mapping[str, datetime | None]
 
 
@@ -33,10 +35,11 @@ async def storage_state(connection: AsyncConnection) -> Storage:
     """Look at the tables. Raises psycopg.Error."""
     row = await (await connection.execute(_STATE, (COUNTED_ROWS,))).fetchone()
     assert row is not None
-    partitions, default_rows, *oldest = row
+    partitions, default_rows, database_bytes, *oldest = row
     return Storage(
         months_ahead=_months_ahead({name.removeprefix("eye.") for name in partitions}, datetime.now(UTC)),
         default_rows=default_rows,
+        database_bytes=database_bytes,
         oldest=dict(zip(("events", "rejected_events", "sessions"), oldest, strict=True)),
     )
 

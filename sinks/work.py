@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import psycopg
 from psycopg import AsyncConnection
 
-from schemas.record import RawRecord
+from schemas.record import RawRecord, place
 from sinks.metrics import SinkMetrics
 from sinks.pool import Pool, lend
 from sinks.refused import Refusals, is_refusal, write_what_can_be
@@ -154,12 +154,18 @@ class TablePartition(PartitionWork, Position, Generic[R]):
             await connection.execute(_BEGIN, (earliest, *self._key))
         position = await self._read_position()
         if position > end:
-            log.error("sink %s: %s:%d ends at %d, before the position %d: read anew", *self._key, end, position)
+            where = place(*self._key[1:], position)
+            log.error(
+                "sink %s: %s:%d ends at %d, before the position %d: read anew", *self._key, end, position, extra=where
+            )
             async with lend(self._pool) as connection:
                 await connection.execute(_BACK, (earliest, *self._key, position))
             return await self._read_position()
         if position < earliest:
-            log.error("sink %s: %s:%d: offsets %d to %d expired unread", *self._key, position, earliest - 1)
+            where = place(*self._key[1:], position)
+            log.error(
+                "sink %s: %s:%d: offsets %d to %d expired unread", *self._key, position, earliest - 1, extra=where
+            )
         return position
 
     async def process(self, chunk: Chunk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from sinks.pool import Pool
 from sinks.refused import set_aside, skip
 from sinks.rows import event_rows, rejected_rows, session_rows
 from sinks.work import Table, TablePartition
-from sinks.writer import EventWriter, RejectedWriter, SessionWriter
+from sinks.writer import Copying, EventWriter, RejectedWriter, SessionWriter
 from stream.transport.work import PartitionWork
 
 
@@ -30,16 +31,24 @@ def table_works(
         share = settings.max_refused_share
         return lambda number: TablePartition(pool, metrics, table, topic, number, partial(bounds, topic, number), share)
 
-    return {topic: works(topic, table) for topic, table in tables(settings).items()}
+    return {topic: works(topic, table) for topic, table in tables(settings, metrics).items()}
 
 
-def tables(settings: Settings) -> Mapping[str, Table[Any]]:
-    """Return, for each topic that is stored, the table it is stored in."""
+def tables(settings: Settings, metrics: SinkMetrics | None = None) -> Mapping[str, Table[Any]]:
+    """Return, for each topic that is stored, the table it is stored in; `metrics` times every COPY."""
     topics, group = topic_names(settings), settings.group
+
+    def copying(table: str) -> Copying:
+        return partial(metrics.copying, table) if metrics is not None else nullcontext
+
     return {
-        topics.validated: Table("events", f"{group}events", event_rows, EventWriter(), set_aside),
+        topics.validated: Table("events", f"{group}events", event_rows, EventWriter(copying("events")), set_aside),
         topics.rejected: Table(
-            "rejected_events", f"{group}rejected_events", rejected_rows, RejectedWriter(), set_aside
+            "rejected_events",
+            f"{group}rejected_events",
+            rejected_rows,
+            RejectedWriter(copying("rejected_events")),
+            set_aside,
         ),
-        topics.sessions: Table("sessions", f"{group}sessions", session_rows, SessionWriter(), skip),
+        topics.sessions: Table("sessions", f"{group}sessions", session_rows, SessionWriter(copying("sessions")), skip),
     }

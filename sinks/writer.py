@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import LiteralString, Protocol, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor
@@ -24,6 +25,37 @@ class Writer(Protocol[R_contra]):
         """Store the rows and return how many changed the table. Raises psycopg.Error."""
 
 
+Copying = Callable[[], AbstractContextManager[object]]
+"""Makes what is entered for each COPY, and left after it."""
+
+
+class _CopyingWriter:
+    """A writer that tells of each COPY."""
+
+    def __init__(self, copying: Copying = nullcontext) -> None:
+        self._copying = copying
+
+    async def _copy(self, cursor: AsyncCursor, statement: LiteralString, rows: Iterable[bytes]) -> None:
+        with self._copying():
+            async with cursor.copy(statement) as transfer:
+                await transfer.write(copy.copy_data(rows))
+
+    async def _upsert(
+        self,
+        connection: AsyncConnection,
+        make_new: LiteralString,
+        copy_new: LiteralString,
+        rows: Iterable[bytes],
+        insert_new: LiteralString,
+    ) -> int:
+        """Take rows into a temporary table, and from there into their own; returns how many rows that changed."""
+        async with connection.cursor() as cursor:
+            await cursor.execute(make_new)
+            await self._copy(cursor, copy_new, rows)
+            await cursor.execute(insert_new)
+            return cursor.rowcount
+
+
 _CLAIM_EVENTS = """
 insert into eye.event_keys (event_id, application, occurred_at)
 select event_id, application, occurred_at
@@ -41,7 +73,7 @@ returning event_id, application
 COPY_EVENTS = f"copy eye.events ({EVENT_COLUMNS}) from stdin (format binary)"
 
 
-class EventWriter(Writer[EventRow]):
+class EventWriter(_CopyingWriter, Writer[EventRow]):
     """Claims the keys of events, then stores the events whose key was free. Those published again replace others."""
 
     async def write(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> int:
@@ -53,7 +85,7 @@ class EventWriter(Writer[EventRow]):
         async with connection.cursor(binary=True) as cursor:
             claimed = await self._claim(cursor, rows)
             if claimed:
-                await _copy(cursor, COPY_EVENTS, (row.copied for row in claimed))
+                await self._copy(cursor, COPY_EVENTS, (row.copied for row in claimed))
         return len(claimed)
 
     async def _claim(self, cursor: AsyncCursor, rows: Sequence[EventRow]) -> Sequence[EventRow]:
@@ -88,14 +120,14 @@ on conflict do nothing
 """
 
 
-class RejectedWriter(Writer[RejectedRow]):
+class RejectedWriter(_CopyingWriter, Writer[RejectedRow]):
     """Stores rejected events whose key is free. Those published again replace others."""
 
     async def write(self, connection: AsyncConnection, rows: Sequence[RejectedRow]) -> int:
         """Store the rows and return how many are new or were replaced. Raises psycopg.Error."""
         first, replaced = await _replace(connection, rows)
         sorted_rows = (row.copied for row in sorted(first, key=event_key))
-        return replaced + await _upsert(connection, _NEW_REJECTED, _COPY_REJECTED, sorted_rows, _INSERT_REJECTED)
+        return replaced + await self._upsert(connection, _NEW_REJECTED, _COPY_REJECTED, sorted_rows, _INSERT_REJECTED)
 
 
 _SESSION_COLUMNS = """
@@ -129,13 +161,13 @@ where excluded.revision > sessions.revision
 """
 
 
-class SessionWriter(Writer[SessionRow]):
+class SessionWriter(_CopyingWriter, Writer[SessionRow]):
     """Stores summaries of sessions that are unknown, or known by an older revision."""
 
     async def write(self, connection: AsyncConnection, rows: Sequence[SessionRow]) -> int:
         """Store the rows and return how many were newer. Raises psycopg.Error."""
         sorted_rows = (row.copied for row in sorted(rows, key=lambda row: row.session_id))
-        return await _upsert(connection, _NEW_SESSIONS, _COPY_SESSIONS, sorted_rows, _UPSERT_SESSIONS)
+        return await self._upsert(connection, _NEW_SESSIONS, _COPY_SESSIONS, sorted_rows, _UPSERT_SESSIONS)
 
 
 V = TypeVar("V", EventRow, RejectedRow)
@@ -149,23 +181,3 @@ async def _replace(connection: AsyncConnection, rows: Sequence[V]) -> tuple[Sequ
     if not again:
         return rows, 0
     return [row for row in rows if row.judged is None], await replace_verdicts(connection, again)
-
-
-async def _upsert(
-    connection: AsyncConnection,
-    make_new: LiteralString,
-    copy_new: LiteralString,
-    rows: Iterable[bytes],
-    insert_new: LiteralString,
-) -> int:
-    """Take rows into a temporary table, and from there into their own; returns how many rows that changed."""
-    async with connection.cursor() as cursor:
-        await cursor.execute(make_new)
-        await _copy(cursor, copy_new, rows)
-        await cursor.execute(insert_new)
-        return cursor.rowcount
-
-
-async def _copy(cursor: AsyncCursor, statement: LiteralString, rows: Iterable[bytes]) -> None:
-    async with cursor.copy(statement) as transfer:
-        await transfer.write(copy.copy_data(rows))

@@ -9,6 +9,7 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from schemas.settings import Settings
+from schemas.spans import Spans
 from schemas.topics import topic_names
 from stream.metrics import StreamMetrics
 from stream.partition import StreamPartition
@@ -16,14 +17,15 @@ from stream.transport.app import ChunkApp
 from stream.transport.instance import claim_instance
 from stream.transport.lookup import Lookup
 from stream.transport.partitions import Partitions
+from stream.transport.traced import traced
 from stream.transport.worker import Worker
 
 
-def build_worker(settings: Settings) -> Worker:
+def build_worker(settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None) -> Worker:
     """Build a stream worker; has to be called in the event loop that it will run in. Raises CatalogueError."""
     rules = settings.rules()
-    registry = CollectorRegistry()
-    metrics = StreamMetrics(registry)
+    registry = registry or CollectorRegistry()
+    metrics = StreamMetrics(registry, [(known.category, known.name) for known in rules.catalogue])
     app = ChunkApp(
         settings,
         group=settings.stream_group,
@@ -37,7 +39,7 @@ def build_worker(settings: Settings) -> Worker:
     def make_work(topic: str, partition: int) -> StreamPartition:
         return StreamPartition(settings, rules, metrics, TopicPartition(topic, partition), committed)
 
-    partitions = Partitions(app.reading, make_work)
+    partitions = Partitions(app.reading, traced(make_work, spans))
 
     @app.agent(app.chunks(topic_names(settings).raw))
     async def judge_and_group(chunks: Any) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -12,15 +12,34 @@ from schemas.verdict import Accepted, Rejected, Verdict
 
 _WORDS = {Accepted: "accepted", Rejected: "rejected"}
 
+OTHER = "other"
+"""What a label says of a type that the catalogue lacks, and of an application beyond the first so many."""
+
+MAX_APPLICATIONS = 1_000
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
 
 class StreamMetrics:
-    """The stream's metrics, in a registry of their own."""
+    """The stream's metrics, in a registry of their own.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    Every label is bounded, whatever the records say: by the codes, the event types that are known, as (category,
+    name), and the first MAX_APPLICATIONS applications.
+    """
+
+    def __init__(self, registry: CollectorRegistry, known_types: Collection[tuple[str, str]] = ()) -> None:
+        self._known_types = frozenset(known_types)
+        self._applications: set[str] = set()
         self._events = Counter(
             "eye_stream_events_total",
             "Raw records judged, by verdict: accepted, rejected, or duplicate of an event judged before.",
             ["application", "verdict"],
+            registry=registry,
+        )
+        self._types = Counter(
+            "eye_stream_events_by_type_total",
+            "Raw records judged for the first time, by event type; what the catalogue lacks is `other`.",
+            ["application", "category", "name"],
             registry=registry,
         )
         self._violations = Counter(
@@ -33,7 +52,16 @@ class StreamMetrics:
             "eye_stream_chunk_records", "Records of a chunk.", buckets=(1, 10, 100, 1_000, 10_000), registry=registry
         )
         self._seconds = Histogram(
-            "eye_stream_chunk_seconds", "Time from a chunk to its committed transaction.", registry=registry
+            "eye_stream_chunk_seconds",
+            "Time from a chunk to its committed transaction.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._transaction = Histogram(
+            "eye_stream_transaction_seconds",
+            "Time from a Kafka transaction's beginning to its commit, the writing of its records included.",
+            buckets=_SECONDS,
+            registry=registry,
         )
 
     @contextmanager
@@ -43,14 +71,27 @@ class StreamMetrics:
             yield
         self._records.observe(records)
 
+    def transaction(self) -> AbstractContextManager[object]:
+        """Time one transaction."""
+        return self._transaction.time()
+
     def count(self, verdicts: Sequence[Verdict], duplicates: Iterable[Verdict]) -> None:
         """Count what a committed chunk led to."""
-        events = Tally([(verdict.application, type(verdict)) for verdict in verdicts])
-        for (application, kind), number in events.items():
-            self._events.labels(application, _WORDS[kind]).inc(number)
-        for duplicate in duplicates:
-            self._events.labels(duplicate.application, "duplicate").inc()
-        for verdict in verdicts:
-            if isinstance(verdict, Rejected):
-                for code in verdict.codes:
-                    self._violations.labels(verdict.application, code).inc()
+        events = Tally([(v.application, type(v), v.category, v.name) for v in verdicts])
+        for (application, kind, category, name), number in events.items():
+            who = self._label(application)
+            self._events.labels(who, _WORDS[kind]).inc(number)
+            known = (category, name) in self._known_types
+            self._types.labels(who, category if known else OTHER, name if known else OTHER).inc(number)
+        for application, number in Tally([duplicate.application for duplicate in duplicates]).items():
+            self._events.labels(self._label(application), "duplicate").inc(number)
+        codes = Tally([(v.application, code) for v in verdicts if isinstance(v, Rejected) for code in v.codes])
+        for (application, code), number in codes.items():
+            self._violations.labels(self._label(application), code).inc(number)
+
+    def _label(self, application: str) -> str:
+        if application not in self._applications:
+            if len(self._applications) >= MAX_APPLICATIONS:
+                return OTHER
+            self._applications.add(application)
+        return application

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from aiokafka import TopicPartition
@@ -111,11 +111,17 @@ class StreamPartition:
             first_time, again = self._without_duplicates(judged)
             updates = self._sessions.apply(verdict for _, verdict in first_time)
             place = f"{chunk.topic}:{chunk.partition}:".encode()
-            async with self._checkpoint.transaction(chunk.next_offset) as transaction:
-                await transaction.write(self._topics.validated, _published(first_time, place, Accepted))
-                await transaction.write(self._topics.rejected, _published(first_time, place, Rejected))
-                await transaction.write(self._topics.sessions, _sessions(updates.values()))
+            with self._metrics.transaction():
+                await self._write(chunk.next_offset, first_time, updates, place)
         self._metrics.count([verdict for _, verdict in first_time], again)
+
+    async def _write(
+        self, next_offset: int, judged: Sequence[Judged], updates: Mapping[str, SessionSummary], place: bytes
+    ) -> None:
+        async with self._checkpoint.transaction(next_offset) as transaction:
+            await transaction.write(self._topics.validated, _published(judged, place, Accepted))
+            await transaction.write(self._topics.rejected, _published(judged, place, Rejected))
+            await transaction.write(self._topics.sessions, _sessions(updates.values()))
 
     def _without_duplicates(self, judged: Sequence[Judged]) -> tuple[list[Judged], list[Verdict]]:
         """Part the records that count from those that came before."""

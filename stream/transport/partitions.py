@@ -6,12 +6,13 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from faust.types import TP
 
+from schemas.record import RawRecord, open_envelope, place
 from stream.transport.chunk import Chunk, split
 from stream.transport.reading import Reading
 from stream.transport.work import PartitionWork, PositionMoved
@@ -27,12 +28,17 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 
 @dataclass
 class PartitionStatus:
-    """How one partition is doing; times are of the monotonic clock."""
+    """How one partition is doing; times are of the monotonic clock.
+
+    `reached` is the timestamp of the record it is at, or has just left behind, in seconds since 1970; None where
+    none is known, or nothing is left to do.
+    """
 
     position: int | None = None
     failures: int = 0
     error: str | None = None
     moved_at: float = field(default_factory=time.monotonic)
+    reached: float | None = None
     stalled: bool = False
 
 
@@ -95,7 +101,9 @@ class _PartitionTask:
         self.chunks.put_nowait(None)
         _, unfinished = await asyncio.wait([self._task], timeout=LETTING_GO_SECONDS)
         if unfinished:
-            log.warning("%s:%d is let go in the middle of a chunk", *self.tp)
+            log.warning(
+                "%s:%d is let go in the middle of a chunk", *self.tp, extra=place(self.tp.topic, self.tp.partition)
+            )
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
@@ -105,7 +113,7 @@ class _PartitionTask:
             try:
                 await self._open_and_process()
             except PositionMoved as moved:
-                log.info("%s:%d: %s", *self.tp, moved)
+                log.info("%s:%d: %s", *self.tp, moved, extra=place(self.tp.topic, self.tp.partition))
             except Exception as error:
                 self._note_failure(error)
             finally:
@@ -131,6 +139,7 @@ class _PartitionTask:
         rest: Chunk | None = chunk
         while rest is not None and not self._stopping:
             part, rest = split(rest, self._most)
+            self._note_reached(part.records[:1])
             try:
                 await self._work.process(part)
             except PositionMoved:
@@ -140,12 +149,20 @@ class _PartitionTask:
                     self._narrow(part)
                 raise
             self._most = None
+            self._note_reached(part.records[-1:])
             self._note_progress(part.next_offset)
 
     def _narrow(self, part: Chunk) -> None:
         self._most = max(len(part.records) // 2, 1)
         if len(part.records) == 1:
-            log.error("%s:%d: the record at offset %d keeps failing", *self.tp, part.records[0].offset)
+            failing = part.records[0]
+            log.error(
+                "%s:%d: the record at offset %d keeps failing",
+                *self.tp,
+                failing.offset,
+                extra=place(self.tp.topic, self.tp.partition, failing.offset)
+                | {"event_id": open_envelope(failing).event_id},
+            )
 
     async def _next_chunk(self, position: int) -> Chunk | None:
         """Wait for a chunk; read anew from the position when one got lost on its way. None when stopping."""
@@ -157,9 +174,18 @@ class _PartitionTask:
                 if self._reading.position(self.tp) not in (None, position):
                     self._reading.start(self.tp, position)
 
+    def _note_reached(self, records: Sequence[RawRecord]) -> None:
+        for record in records:
+            self.status.reached = record.timestamp / 1000
+
     def _note_progress(self, position: int) -> None:
         if self.status.failures:
-            log.info("%s:%d works again, at offset %d", *self.tp, position)
+            log.info(
+                "%s:%d works again, at offset %d",
+                *self.tp,
+                position,
+                extra=place(self.tp.topic, self.tp.partition, position),
+            )
         self.status.position, self.status.failures, self.status.error = position, 0, None
         self.status.moved_at, self.status.stalled = time.monotonic(), False
 
@@ -169,6 +195,7 @@ class _PartitionTask:
         log.warning(
             "%s:%d at offset %s failed, attempt %d: %s", *self.tp, self.status.position, self.status.failures,
             self.status.error, exc_info=log.isEnabledFor(logging.DEBUG) or self.status.failures == 1,
+            extra=place(self.tp.topic, self.tp.partition, self.status.position),
         )  # fmt: skip
 
     async def _pause(self) -> None:

@@ -33,6 +33,7 @@ class PartitionCollector:
         lag = GaugeMetricFamily(LAG, "Messages between the position and the partition's end.", labels=labels)
         failures = GaugeMetricFamily(FAILURES, "Failed attempts in a row; 0 when it works.", labels=labels)
         standstill = GaugeMetricFamily(STANDSTILL, "How long it has not moved though it has lag.", labels=labels)
+        seconds = GaugeMetricFamily(LAG_SECONDS, "Age of the oldest record still to be worked on.", labels=labels)
         now = time.monotonic()
         for tp, status in self._status().items():
             where = [tp.topic, str(tp.partition)]
@@ -41,11 +42,13 @@ class PartitionCollector:
             if status.position is not None:
                 position.add_metric(where, status.position)
                 lag.add_metric(where, self._lag(tp, status.position))
-        return [position, lag, failures, standstill]
+                seconds.add_metric(where, lag_seconds(status, self._lag(tp, status.position), now))
+        return [position, lag, seconds, failures, standstill]
 
 
 POSITION = "eye_partition_position"
 LAG = "eye_partition_lag_messages"
+LAG_SECONDS = "eye_partition_lag_seconds"
 FAILURES = "eye_partition_failures"
 STANDSTILL = "eye_partition_standstill_seconds"
 
@@ -54,6 +57,17 @@ def standstill_seconds(status: PartitionStatus, lag: int, now: float) -> float:
     """Return for how long a partition has not moved though there is work, or its work can't even be opened; else 0."""
     has_work = lag > 0 or (status.position is None and status.error is not None)
     return now - status.moved_at if has_work else 0.0
+
+
+def lag_seconds(status: PartitionStatus, lag: int, now: float) -> float:
+    """Return the age of the oldest record that is still to be worked on, as far as is known without reading it; else 0.
+
+    Without lag it is 0; while no record is at hand, it is at least the time without progress.
+    """
+    if lag <= 0:
+        return 0.0
+    age = time.time() - status.reached if status.reached is not None else 0.0
+    return max(age, standstill_seconds(status, lag, now), 0.0)
 
 
 def status_page(

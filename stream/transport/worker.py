@@ -15,6 +15,7 @@ from aiohttp import web
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
+from schemas.record import place
 from stream.transport.app import ChunkApp
 from stream.transport.lookup import Lookup
 from stream.transport.partitions import Partitions, PartitionStatus
@@ -137,7 +138,7 @@ class Worker:
         for tp, status in self._partitions.status().items():
             seconds = standstill_seconds(status, self._app.lag(tp, status.position), now)
             if seconds == 0:
-                status.moved_at, status.stalled = now, False
+                status.moved_at, status.stalled, status.reached = now, False, None
             if seconds > STALLED_SECONDS and not status.stalled:
                 status.stalled = True
                 log.error(
@@ -146,6 +147,7 @@ class Worker:
                     status.position,
                     seconds,
                     status.error or "no failure is known",
+                    extra=place(tp.topic, tp.partition, status.position),
                 )
             if seconds > _STANDSTILL_SECONDS and status.error is None:
                 raise WorkerCrashed(f"{tp.topic}:{tp.partition} has lag and does not move")

@@ -7,16 +7,12 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from prometheus_client import CollectorRegistry
 
 from eye.command import app
-from gateway.metrics import Metrics
 from gateway.problems import Problem, ProblemCode
 from schemas.settings import Settings
 from schemas.verdict import Code
-from sinks.metrics import SinkMetrics
-from stream.metrics import StreamMetrics
-from stream.transport.status import FAILURES, LAG, POSITION, STANDSTILL
+from tests.metric_names import metric_names
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -30,12 +26,7 @@ def statuses(problem: type[Problem] = Problem) -> set[str]:
 
 
 def metrics() -> list[str]:
-    registries = [CollectorRegistry(), CollectorRegistry()]
-    StreamMetrics(registries[0])
-    SinkMetrics(registries[1])
-    families = [family for registry in [Metrics().registry, *registries] for family in registry.collect()]
-    names = [f"{family.name}_total" if family.type == "counter" else family.name for family in families]
-    return [*names, POSITION, LAG, FAILURES, STANDSTILL]
+    return sorted(name for name in metric_names() if name.startswith("eye_"))
 
 
 def commands() -> list[str]:

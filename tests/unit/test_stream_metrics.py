@@ -6,11 +6,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.verdict import Code, Violation
-from stream.metrics import StreamMetrics
+from stream.metrics import MAX_APPLICATIONS, OTHER, StreamMetrics
 from tests.builders import a_rejected, an_accepted
 
+PAGEVIEWS = ("page interaction", "pageview")
 
-def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+
+def value(registry: CollectorRegistry, name: str, /, **labels: str) -> float | None:
     return registry.get_sample_value(name, labels)
 
 
@@ -30,6 +32,30 @@ def test_records_are_counted_by_application_and_verdict() -> None:
         ("shop", "accepted"): 1, ("shop", "rejected"): 1, ("shop", "duplicate"): 2,
         ("blog", "accepted"): 1, ("blog", "rejected"): None, ("blog", "duplicate"): None,
     }  # fmt: skip
+
+
+def test_events_are_counted_by_type_and_what_nobody_knows_is_other() -> None:
+    registry = CollectorRegistry()
+    metrics = StreamMetrics(registry, [PAGEVIEWS])
+
+    metrics.count([an_accepted(), an_accepted(category="made", name="up"), a_rejected()], [])
+
+    category, name = PAGEVIEWS
+    types = "eye_stream_events_by_type_total"
+    assert value(registry, types, application="shop", category=category, name=name) == 1
+    assert value(registry, types, application="shop", category=OTHER, name=OTHER) == 2
+
+
+def test_there_are_no_more_labels_than_a_thousand_applications_whatever_the_records_say() -> None:
+    registry = CollectorRegistry()
+    metrics = StreamMetrics(registry)
+
+    metrics.count([an_accepted(application=f"made-up-{number}") for number in range(MAX_APPLICATIONS + 5)], [])
+    metrics.count([an_accepted(application="made-up-0")], [])
+
+    events = "eye_stream_events_total"
+    assert value(registry, events, application="made-up-0", verdict="accepted") == 2
+    assert value(registry, events, application=OTHER, verdict="accepted") == 5
 
 
 def test_a_code_counts_once_for_each_event() -> None:

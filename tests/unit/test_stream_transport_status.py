@@ -104,6 +104,27 @@ async def test_the_metrics_tell_position_lag_and_failures() -> None:
     assert 'eye_partition_failures{partition="1",topic="events.raw"} 2.0' in text
 
 
+def shown_age(text: str) -> float:
+    (line,) = (line for line in text.splitlines() if line.startswith("eye_partition_lag_seconds{"))
+    return float(line.split()[-1])
+
+
+async def test_the_age_of_what_is_still_to_do_is_that_of_the_record_it_is_at() -> None:
+    catching_up = a_status()
+    catching_up.reached = time.time() - 600
+
+    ages = [shown_age((await ask("/metrics", {ONE: catching_up}, lag=lag))[1]) for lag in (7, 0)]
+
+    assert 600 <= ages[0] < 610
+    assert ages[1] == 0
+
+
+async def test_what_is_not_even_fetched_is_as_old_as_the_standstill() -> None:
+    _, text = await ask("/metrics", {ONE: a_status(ago=30)}, lag=7)
+
+    assert 30 <= shown_age(text) < 40
+
+
 async def test_a_partition_without_a_position_yet_has_no_lag() -> None:
     _, text = await ask("/metrics", {ONE: a_status(position=None)}, lag=7)
 
