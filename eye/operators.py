@@ -123,7 +123,10 @@ def retention(
         _print_expired("due", due, as_json)
         return
     partitions = ", ".join(due.partitions) or "no partition"
-    rows = f"{due.default_events} other events, {due.rejected_events} rejected events, {due.sessions} sessions"
+    rows = (
+        f"{due.default_events} other events, {due.rejected_events} rejected events, {due.sessions} sessions,"
+        f" {due.replaced_verdicts} notes of replaced verdicts and {due.redrive_attempts} of attempts"
+    )
     confirm(f"Drop {partitions}, and delete {rows}?", yes)
     taken = asyncio.run(take_out(settings))
     if taken is None:
@@ -137,6 +140,8 @@ def _print_expired(word: str, expired: Any, as_json: bool) -> None:
         ["events of the default partition", str(expired.default_events)],
         ["rejected events", str(expired.rejected_events)],
         ["sessions", str(expired.sessions)],
+        ["notes of replaced verdicts", str(expired.replaced_verdicts)],
+        ["notes of attempts to redrive", str(expired.redrive_attempts)],
     ]
     print_found(asdict(expired), rows, ["", word], as_json)
 

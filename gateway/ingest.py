@@ -7,7 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -22,7 +22,7 @@ from gateway.state import GATEWAY, GRANT, Gateway
 from gateway.traced import TRACED_AS
 from schemas.ids import uuid7
 from schemas.judge import judge
-from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Headers
+from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Record
 from schemas.rules import Rules
 from schemas.topics import topic_names
 from schemas.verdict import Accepted
@@ -104,18 +104,6 @@ def _record(item: Item, shared: list[tuple[str, bytes]], now: int) -> OutgoingRe
     return OutgoingRecord((item.session_id or "").encode(), item.value, headers, now)
 
 
-class _Judged(NamedTuple):
-    """A record as if it stood in the topic already."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
 async def _judge_all(gateway: Gateway, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
     """Hold events against the stream's rules; those that break one become invalid, with every violation."""
     topic, size = topic_names(gateway.settings).raw, sum(len(record.value) for record in records)
@@ -124,7 +112,7 @@ async def _judge_all(gateway: Gateway, items: Sequence[Item], records: Sequence[
 
 def _judge(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rules, topic: str) -> None:
     for item, record in zip(items, records, strict=True):
-        raw = _Judged(topic, 0, 0, record.timestamp, record.key, record.value, record.headers)
+        raw = Record(topic, 0, 0, record.timestamp, record.key, record.value, record.headers)
         verdict = judge(raw, rules)
         if not isinstance(verdict, Accepted):
             item.errors = verdict.errors

@@ -1,7 +1,8 @@
 """What is kept for how long: old partitions of eye.events dropped, old rejected events and sessions deleted.
 
 A key in eye.event_keys keeps its event from being stored twice, so it stays for as long as the row does, and the
-row for as long as Kafka may hold a record of it: what has left cannot come back by itself.
+row for as long as Kafka may hold a record of it: what has left cannot come back by itself. That a verdict was replaced
+is known for as long as Kafka may hold the first one, and a rejected event's attempts for as long as the event.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString, NamedTuple
 
@@ -57,6 +58,13 @@ _DROP = "drop table eye.{partition}"
 _DEFAULT = "eye.events_default where occurred_at < %(horizon)s and received_at < %(horizon)s"
 _REJECTED = "eye.rejected_events where received_at < %(horizon)s"
 _SESSIONS = "eye.sessions where updated_at < %(horizon)s"
+_REPLACED = "eye.replaced_verdicts where run < to_char(%(horizon)s at time zone 'UTC', 'YYYYMMDD-HH24MISS')"
+_ATTEMPTS = """
+eye.redrive_attempts tried where last_at < %(horizon)s and not exists (
+    select from eye.rejected_events rejected where rejected.event_id = tried.event_id
+    and rejected.application = tried.application and rejected.received_at >= %(horizon)s
+)
+"""
 
 _DELETE_DEFAULT = f"""
 with gone as (
@@ -69,12 +77,16 @@ with gone as (
 select count(*) from gone
 """
 
-_DELETE_REJECTED = f"""
-with gone as (
-    delete from eye.rejected_events where ctid = any(array(select ctid from {_REJECTED} limit %(batch)s)) returning 1
-)
-select count(*) from gone
-"""
+
+def _delete_batch(table: LiteralString, due: LiteralString) -> LiteralString:
+    """Return the statement that deletes some of what is due in a table."""
+    some = f"delete from {table} where ctid = any(array(select ctid from {due} limit %(batch)s)) returning 1"
+    return f"with gone as ({some}) select count(*) from gone"
+
+
+_DELETE_REJECTED = _delete_batch("eye.rejected_events", _REJECTED)
+_DELETE_REPLACED = _delete_batch("eye.replaced_verdicts", _REPLACED)
+_DELETE_ATTEMPTS = _delete_batch("eye.redrive_attempts", _ATTEMPTS)
 
 _DELETE_SESSIONS = """
 delete from eye.sessions where ctid >= {first}::tid and ctid < {end}::tid and updated_at < {horizon}
@@ -82,11 +94,15 @@ delete from eye.sessions where ctid >= {first}::tid and ctid < {end}::tid and up
 
 
 class Policy(NamedTuple):
-    """How long rows are kept; None: for ever. `events` count from when they occurred and were received."""
+    """How long rows are kept; None: for ever. `events` count from when they occurred and were received.
+
+    `replaced` verdicts count from the start of the run that replaced them, which is in the run's id.
+    """
 
     events: timedelta | None
     rejected: timedelta | None
     sessions: timedelta | None
+    replaced: timedelta
 
 
 @dataclass(slots=True)
@@ -97,21 +113,25 @@ class Expired:
     default_events: int
     rejected_events: int
     sessions: int
+    replaced_verdicts: int = 0
+    redrive_attempts: int = 0
 
     @property
     def anything(self) -> bool:
         """Whether there is any of it."""
-        return bool(self.partitions or self.default_events or self.rejected_events or self.sessions)
+        return any(astuple(self))
 
 
 def policy_of(settings: Settings) -> Policy:
     """Return how long rows are kept: events at least as long as Kafka may hold records of them."""
     in_kafka = timedelta(hours=max(settings.raw_retention_hours, settings.validated_retention_hours)) + SEGMENT
     events = _days(settings.events_retention_days)
+    verdicts = timedelta(hours=max(settings.validated_retention_hours, settings.rejected_retention_hours))
     return Policy(
         events=max(events, in_kafka) if events else None,
         rejected=_days(settings.rejected_retention_days),
         sessions=_days(settings.sessions_retention_days),
+        replaced=max(in_kafka, verdicts + SEGMENT),
     )
 
 
@@ -126,6 +146,8 @@ async def find_expired(connection: AsyncConnection, policy: Policy, now: datetim
         default_events=await _count(connection, _DEFAULT, now, policy.events),
         rejected_events=await _count(connection, _REJECTED, now, policy.rejected),
         sessions=await _count(connection, _SESSIONS, now, policy.sessions),
+        replaced_verdicts=await _count(connection, _REPLACED, now, policy.replaced),
+        redrive_attempts=await _count(connection, _ATTEMPTS, now, policy.rejected),
     )
 
 
@@ -147,6 +169,8 @@ async def take_out_expired(connection: AsyncConnection, policy: Policy, now: dat
             default_events=await _delete(connection, _DELETE_DEFAULT, now, policy.events),
             rejected_events=await _delete(connection, _DELETE_REJECTED, now, policy.rejected),
             sessions=await _delete_sessions(connection, now, policy.sessions),
+            replaced_verdicts=await _delete(connection, _DELETE_REPLACED, now, policy.replaced),
+            redrive_attempts=await _delete(connection, _DELETE_ATTEMPTS, now, policy.rejected),
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +11,7 @@ import msgspec
 
 from schemas.event_types.form_interaction import Submit
 from schemas.event_types.page_interaction import CtaClick, Pageview
-from schemas.record import Headers, RawRecord, to_millis
+from schemas.record import Headers, RawRecord, Record, to_millis
 from schemas.rules import Rules
 from schemas.settings import Settings
 from schemas.verdict import Accepted, Code, Rejected, Violation
@@ -25,19 +24,6 @@ TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 PAGEVIEW, CTA_CLICK, SUBMIT = (
     {"category": model.event_category, "name": model.event_name} for model in (Pageview, CtaClick, Submit)
 )
-
-
-@dataclass(frozen=True)
-class Record:
-    """A record with the face of aiokafka's."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 def an_event(**changes: Any) -> dict[str, Any]:

@@ -107,6 +107,15 @@ def settings(kafka: SharedKafka, dsn: str, tmp_path: Path) -> Settings:
     return fresh_settings(kafka, dsn, tmp_path)
 
 
+@pytest.fixture(scope="module")
+def shared_settings(
+    kafka: SharedKafka, postgres: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """A deployment that the tests of one file share, each with events of its own."""
+    with fresh_database(postgres) as dsn:
+        yield fresh_settings(kafka, dsn, tmp_path_factory.mktemp("shared"))
+
+
 @pytest.fixture
 def empty(postgres: SharedPostgres) -> Iterator[str]:
     """A database of the test's own without anything in it."""

@@ -14,7 +14,7 @@ from psycopg.rows import class_row
 
 from eye.redrive.transform import Step, transform
 from eye.replay.selection import Selection
-from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, Headers, to_millis
+from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, Record, to_millis
 
 MAX_ATTEMPTS = 5
 
@@ -79,21 +79,8 @@ class RejectedEvent:
         return base64.b64decode(self.raw) if self.raw_encoding == "base64" else self.raw.encode()
 
 
-@dataclass(frozen=True)
-class Retry:
-    """A rejected event as the raw record that it would be now."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
-def retry_of(rejected: RejectedEvent, topic: str, steps: Sequence[Step]) -> Retry:
-    """Return the raw record again, transformed where it is JSON."""
+def retry_of(rejected: RejectedEvent, topic: str, steps: Sequence[Step]) -> Record:
+    """Return a rejected event as the raw record that it would be now, transformed where it is JSON."""
     headers = [
         (EVENT_ID, rejected.event_id.encode()),
         (APPLICATION, rejected.application.encode()),
@@ -101,7 +88,7 @@ def retry_of(rejected: RejectedEvent, topic: str, steps: Sequence[Step]) -> Retr
     ]
     key = rejected.session_id.encode() if rejected.session_id is not None else None
     place = (topic, rejected.source_partition, rejected.source_offset, to_millis(rejected.received_at))
-    return Retry(*place, key, _transformed(rejected.value(), steps), headers)
+    return Record(*place, key, _transformed(rejected.value(), steps), headers)
 
 
 def _transformed(value: bytes, steps: Sequence[Step]) -> bytes:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from aiokafka import TopicPartition
 
 from gateway.lookback import committed_offsets
 from schemas.judge import judge
-from schemas.record import REDRIVE, REPLAY, Headers, RawRecord
+from schemas.record import REDRIVE, REPLAY, RawRecord, Record
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from schemas.verdict import Accepted, Rejected, Verdict
@@ -26,19 +25,6 @@ class Judged(NamedTuple):
     verdict: Verdict
     row: EventRow | RejectedRow
     outgoing: OutgoingRecord
-
-
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """A verdict as the sinks would read it, at the offset of its raw record."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 class Judging:
@@ -57,7 +43,7 @@ class Judging:
         outgoing = (key, value, [*headers, *self._headers])
         accepted = isinstance(verdict, Accepted)
         topic = self._topics.validated if accepted else self._topics.rejected
-        record = _Published(topic, raw.partition, raw.offset, raw.timestamp, *outgoing)
+        record = Record(topic, raw.partition, raw.offset, raw.timestamp, *outgoing)
         [row] = (event_rows([record]) if accepted else rejected_rows([record])).rows
         return Judged(raw, verdict, row, outgoing)
 

@@ -61,7 +61,8 @@ select run, target, selection, options, started_by, started_at, ended_at, status
     coalesce(sum(next_offset - first_offset), 0)::bigint as read,
     coalesce(sum(selected), 0)::bigint as selected,
     greatest(
-        coalesce(sum(changed), 0), (select count(*) from eye.replaced_verdicts where run = replays.run)
+        coalesce(sum(changed), 0), (select count(*) from eye.replaced_verdicts where run = replays.run),
+        (result->>'changed')::bigint
     )::bigint as changed
 from eye.replays left join eye.replay_partitions using (run)
 where %(run)s::text is null or run = %(run)s
@@ -115,7 +116,7 @@ class RunPartition(msgspec.Struct):
 
 
 def new_run_id(now: datetime) -> str:
-    """Return an id that nobody else has and that sorts by time: 20261122-174312-3f9a."""
+    """Return an id that nobody else has and that sorts by time, as retention relies on: 20261122-174312-3f9a."""
     return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 

@@ -13,7 +13,7 @@ from eye.settled import wait_until_settled
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.e2e.reader import read_committed
-from tests.e2e.test_replay import checksums, drop_and_migrate, eye, send
+from tests.e2e.replays import checksums, drop_and_migrate, eye, send
 from tests.pipeline import Pipeline, an_event
 
 

@@ -9,10 +9,8 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,69 +21,24 @@ from eye.settled import wait_until_settled
 from eye.stack import environment
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from sinks.migrate import migrate
 from tests.e2e.reader import read_committed
+from tests.e2e.replays import (
+    RIGHT,
+    SESSIONS,
+    WRONG,
+    checksums,
+    drop_and_migrate,
+    eye,
+    mixed_events,
+    send,
+    start_eye,
+    until_it_has_read,
+    write_rule,
+)
 from tests.integration.test_eye_command import run_eye
-from tests.pipeline import Event, Pipeline, an_event, ndjson, numbered_events
+from tests.pipeline import Pipeline, an_event, numbered_events
 
 EVENTS = int(os.environ.get("EYE_DRILL_EVENTS", "5000"))
-SESSIONS = 200
-BATCH = 1_000
-TABLES = ("events", "event_keys", "rejected_events", "sessions", "replaced_verdicts")
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        assert self.stdout, self.stderr
-        return json.loads(self.stdout)
-
-
-async def start_eye(settings: Settings, *arguments: str) -> Process:
-    """Start a command as a process, to be killed."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("EYE_")}
-    env = others | environment(settings)
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "eye", *arguments, env=env, stdout=PIPE, stderr=PIPE
-    )
-
-
-async def eye(settings: Settings, *arguments: str) -> Ran:
-    """Run a command to its end; in a thread, since a new process takes seconds."""
-    ran = await asyncio.to_thread(run_eye, *arguments, env=environment(settings))
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
-
-
-def mixed_events(number: int) -> Iterator[Event]:
-    """Yield events, every tenth of which breaks a rule."""
-    for index, event in enumerate(numbered_events(number, SESSIONS)):
-        yield event | {"name": "dance"} if index % 10 == 9 else event
-
-
-async def send(pipeline: Pipeline, events: Sequence[Event]) -> None:
-    """Send events in order, again where the gateway says so."""
-    for begin in range(0, len(events), BATCH):
-        status = 503
-        while status == 503:
-            status, answer = await pipeline.post(ndjson(events[begin : begin + BATCH]), "application/x-ndjson")
-        assert status == 202, answer
-
-
-def checksums(settings: Settings) -> dict[str, tuple[int, str]]:
-    """Return each table's number of rows, and the sum of what they say."""
-    sums = {}
-    with psycopg.connect(settings.dsn) as connection:
-        for table in TABLES:
-            whole = "md5(coalesce(string_agg(md5(t::text), '' order by t::text), ''))"
-            [sums[table]] = connection.execute(f"select count(*), {whole} from eye.{table} t".encode()).fetchall()
-    return sums
 
 
 def summaries(settings: Settings) -> list[Any]:
@@ -95,33 +48,42 @@ def summaries(settings: Settings) -> list[Any]:
         return sorted(connection.execute(query).fetchall())
 
 
-async def drop_and_migrate(settings: Settings) -> None:
-    with psycopg.connect(settings.dsn, autocommit=True) as connection:
-        connection.execute("drop schema eye cascade")
-    await migrate(settings.dsn)
-
-
-@pytest.fixture
-def pipeline(settings: Settings) -> Iterator[Pipeline]:
-    with Pipeline(settings) as running:
+@pytest.fixture(scope="module")
+def running(shared_settings: Settings) -> Iterator[Pipeline]:
+    with Pipeline(shared_settings) as running:
         yield running
 
 
-async def test_all_tables_come_back_the_very_same(pipeline: Pipeline) -> None:
-    settings = pipeline.settings
+@pytest.fixture
+def pipeline(running: Pipeline) -> Pipeline:
+    """A pipeline that has all its workers, whatever a test before did to them."""
+    for process in running.processes:
+        if not process.running:
+            process.start()
+    return running
+
+
+async def fill_and_lose(pipeline: Pipeline) -> dict[str, tuple[int, str]]:
+    """Fill the tables, stop the sinks, and lose the tables; returns what they held."""
     await send(pipeline, list(mixed_events(EVENTS)))
-    await wait_until_settled(settings, 120)
-    before = checksums(settings)
+    await wait_until_settled(pipeline.settings, 120)
+    before = checksums(pipeline.settings)
     for worker in pipeline.sinks:
         worker.stop(15)
-    await drop_and_migrate(settings)
+    await drop_and_migrate(pipeline.settings)
+    return before
+
+
+async def test_all_tables_come_back_the_very_same(pipeline: Pipeline) -> None:
+    settings, earlier = pipeline.settings, checksums(pipeline.settings)["events"][0]
+    before = await fill_and_lose(pipeline)
 
     dry = await eye(settings, "replay", "--to", "sink", "--all", "--dry-run", "--json")
     ran = await eye(settings, "replay", "--to", "sink", "--all", "--yes", "--json")
     again = await eye(settings, "replay", "--to", "sink", "--all", "--yes", "--json")
 
     counts = {table: count for table, (count, _) in before.items()}
-    assert dry.json["counts"]["events: missing"] == counts["events"] == EVENTS * 9 // 10
+    assert dry.json["counts"]["events: missing"] == counts["events"] == earlier + EVENTS * 9 // 10
     assert dry.json["counts"]["rejected_events: missing"] == counts["rejected_events"]
     assert (ran.returncode, ran.json["proven"], ran.json["twice"]) == (0, True, 0)
     assert ran.json["expected"] == ran.json["present"]
@@ -146,7 +108,7 @@ async def test_the_live_line_recovers_by_itself_when_the_schema_is_dropped_under
 
 
 async def test_new_events_stream_in_while_all_is_replayed_into_an_empty_schema(pipeline: Pipeline) -> None:
-    settings = pipeline.settings
+    settings, earlier = pipeline.settings, checksums(pipeline.settings)
     first, later = list(mixed_events(EVENTS)), list(mixed_events(1_000))
     await send(pipeline, first)
     await wait_until_settled(settings, 120)
@@ -159,8 +121,8 @@ async def test_new_events_stream_in_while_all_is_replayed_into_an_empty_schema(p
 
     assert (ran.returncode, ran.json["proven"]) == (0, True), ran
     sums = checksums(settings)
-    assert sums["events"][0] == sums["event_keys"][0] == (len(first) + len(later)) * 9 // 10
-    assert sums["rejected_events"][0] == (len(first) + len(later)) // 10
+    assert sums["events"][0] == sums["event_keys"][0] == earlier["events"][0] + (len(first) + len(later)) * 9 // 10
+    assert sums["rejected_events"][0] == earlier["rejected_events"][0] + (len(first) + len(later)) // 10
 
 
 async def test_without_the_replay_the_next_event_brings_all_of_it_back(pipeline: Pipeline) -> None:
@@ -179,14 +141,9 @@ async def test_without_the_replay_the_next_event_brings_all_of_it_back(pipeline:
     assert after["rejected_events"][0] == before["rejected_events"][0] + 50
 
 
-async def test_a_killed_replay_is_resumed_with_the_same_proof(pipeline: Pipeline) -> None:
-    settings = pipeline.settings
-    await send(pipeline, list(mixed_events(EVENTS)))
-    await wait_until_settled(settings, 120)
-    before = checksums(settings)
-    for worker in pipeline.sinks:
-        worker.stop(15)
-    await drop_and_migrate(settings)
+async def test_a_killed_replay_is_resumed_with_the_same_proof(settings: Settings) -> None:
+    with Pipeline(settings) as pipeline:
+        before = await fill_and_lose(pipeline)
 
     process = await start_eye(settings, "replay", "--to", "sink", "--all", "--yes", "--rate", str(EVENTS / 5))
     run = await until_it_has_read(settings, EVENTS // 5)
@@ -215,13 +172,13 @@ async def test_ctrl_c_stops_a_replay_and_says_how_to_go_on(pipeline: Pipeline) -
     run = await until_it_has_read(settings, 1)
     process.send_signal(signal.SIGINT)
     _, err = await process.communicate()
-    [stopped] = (await eye(settings, "replay", "list", "--json")).json
+    stopped, *_ = (await eye(settings, "replay", "list", "--json")).json
     cancelled = await eye(settings, "replay", "cancel", run, "--yes", "--json")
     resumed = await eye(settings, "replay", "resume", run)
 
     assert process.returncode == 1
     assert f"eye replay resume {run}" in err.decode()
-    assert stopped["status"] == "stopped"
+    assert (stopped["run"], stopped["status"]) == (run, "stopped")
     assert (cancelled.returncode, cancelled.json["status"]) == (0, "cancelled")
     assert (resumed.returncode, "is cancelled" in resumed.stderr) == (1, True)
 
@@ -244,7 +201,7 @@ async def test_a_cancelled_replay_stops_where_it_is(pipeline: Pipeline) -> None:
 
 
 async def test_a_selection_becomes_a_file_that_can_be_resumed(pipeline: Pipeline, tmp_path: Path) -> None:
-    settings = pipeline.settings
+    settings, began = pipeline.settings, datetime.now(UTC).isoformat()
     events = list(mixed_events(2_000))
     await send(pipeline, events)
     await send(pipeline, [an_event(session_id="mine", event_id=str(n), name="dance") for n in range(3)])
@@ -253,7 +210,7 @@ async def test_a_selection_becomes_a_file_that_can_be_resumed(pipeline: Pipeline
 
     ran = await eye(settings, "replay", "--to", "file", str(mine), "--session", "mine", "--name", "dance", "--json")
     nobody = await eye(settings, "replay", "--to", "sink", "--session", "nobody", "--yes")
-    process = await start_eye(settings, "replay", "--to", "file", str(whole), "--all", "--rate", "500")
+    process = await start_eye(settings, "replay", "--to", "file", str(whole), "--from", began, "--rate", "500")
     run = await until_it_has_read(settings, 500)
     process.kill()
     await process.communicate()
@@ -271,22 +228,6 @@ async def test_a_selection_becomes_a_file_that_can_be_resumed(pipeline: Pipeline
     found = [json.loads(line)["value"]["event_id"] for line in whole.read_text().splitlines()]
     assert len(found) == len(set(found)) == 2_003
     assert set(found) == {event["event_id"] for event in events} | {"0", "1", "2"}
-
-
-WRONG, RIGHT = "[^7]$", "[^3]$"
-
-
-def write_rule(directory: Path, path: str) -> None:
-    """Write down the type of a pageview, whose path has to match a pattern."""
-    (directory / "pageview.py").write_text(f"""
-from typing import Annotated
-from pydantic import Field
-from schemas.payload import Payload
-
-class Pageview(Payload, category="page interaction", name="pageview"):
-    host: str
-    path: Annotated[str, Field(pattern=r"{path}")]
-""")
 
 
 @pytest.fixture
@@ -379,15 +320,3 @@ def test_what_cannot_be_replayed_is_told_before_anything_is_touched(
     assert (ran.returncode, sentence in " ".join(ran.stderr.split())) == (code, True), ran
     with psycopg.connect(settings.dsn) as connection:
         assert connection.execute("select count(*) from eye.replays").fetchone() == (0,)
-
-
-async def until_it_has_read(settings: Settings, records: int) -> str:
-    """Wait until a run has come so far, and is not at its end; returns its id."""
-    async with asyncio.timeout(60), await psycopg.AsyncConnection.connect(settings.dsn, autocommit=True) as connection:
-        while True:
-            query = """
-                select run from eye.replays join eye.replay_partitions using (run)
-                where status = 'running' group by run having sum(next_offset - first_offset) >= %s"""
-            if found := await (await connection.execute(query, (records,))).fetchone():
-                return str(found[0])
-            await asyncio.sleep(0.02)

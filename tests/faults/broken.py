@@ -10,7 +10,8 @@ import importlib
 import os
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -50,6 +51,22 @@ def fencing() -> None:
             await super().begin_transaction()
 
     checkpoint.AIOKafkaProducer = Unfenced
+
+
+def offsets() -> None:
+    """The stream commits the raw offset before the results, in a transaction of its own."""
+    from stream.checkpoint import Checkpoint, Transaction
+
+    real = Checkpoint.transaction
+
+    @asynccontextmanager
+    async def transaction(self: Checkpoint, next_offset: int) -> AsyncIterator[Transaction]:
+        async with real(self, next_offset):
+            pass
+        async with real(self, next_offset) as results:
+            yield results
+
+    Checkpoint.transaction = transaction  # type: ignore[method-assign]
 
 
 def duplicates() -> None:
@@ -93,6 +110,7 @@ class Fault(NamedTuple):
 FAULTS = {
     "acknowledge": Fault(acknowledge, "gateway-killed"),
     "fencing": Fault(fencing, "stream-frozen"),
+    "offsets": Fault(offsets, "all-streams-killed"),
     "duplicates": Fault(duplicates, "calm"),
     "order": Fault(order, "calm"),
     "positions": Fault(positions, "postgres-killed"),

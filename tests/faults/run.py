@@ -11,6 +11,7 @@ from pathlib import Path
 from eye.local.process import wait_until
 from eye.settled import NotSettled, wait_until_settled
 from schemas.settings import Settings
+from tests.faults.books import check_books
 from tests.faults.drills import Drill
 from tests.faults.events import Known
 from tests.faults.field import Field, Ground, small_disk
@@ -46,6 +47,7 @@ def run_drill(drill: Drill, ground: Ground, seed: int, *, quick: bool = False, b
         field.wrong.extend(sorted(set(traffic.failures)))
         settle(field)
         proof = prove(settings, traffic.sent)
+        proof.wrong.extend(check_books(settings, proof.stored))
         dead = [process.log.name for process in pipeline.processes if not process.running]
         field.demand(not dead, f"ended by itself: {', '.join(dead)}")
     proof.wrong.extend(field.wrong)

@@ -73,6 +73,11 @@ class Traffic(threading.Thread):
         return self._given_up_at is not None and time.monotonic() > self._given_up_at
 
 
+def lane_sessions(lane: int) -> list[str]:
+    """Return the sessions whose events a lane sends."""
+    return [f"live-{lane}-{number}" for number in range(_SESSIONS)]
+
+
 class _Lane:
     def __init__(self, traffic: Traffic, client: aiohttp.ClientSession, number: int) -> None:
         self._traffic = traffic
@@ -96,7 +101,7 @@ class _Lane:
     def _next_event(self) -> Known:
         if self._known and self._chance.random() < _AGAIN_SHARE:
             return self._chance.choice(self._known[-1000:])
-        session_id = f"session-{self._number}-{self._chance.randrange(_SESSIONS)}"
+        session_id = self._chance.choice(lane_sessions(self._number))
         known = a_known_event(self._chance, session_id, datetime.now(UTC), self._traffic.skew)
         self._known.append(known)
         self._traffic.sent.append(known)

@@ -33,6 +33,12 @@ class Ran:
     stdout: str
     stderr: str
 
+    @property
+    def json(self) -> Any:
+        """What it said to a program."""
+        assert self.stdout, self.stderr
+        return json.loads(self.stdout)
+
 
 def run_eye(*arguments: str, env: Mapping[str, str]) -> Ran:
     """Run `eye` without a terminal and with no settings but these; in this process, since a new one takes seconds."""

@@ -48,10 +48,11 @@ async def test_each_stage_tells_what_it_has_not_done_and_how_old_that_is(setting
     with Pipeline(settings, streams=0, sinks=0) as pipeline:
         await pipeline.post(ndjson([an_event(), an_event(), an_event(data={})]), "application/x-ndjson")
         before = await read_lag(settings)
-    assert messages(before) == {"stream": 3, "sink events": 0, "sink rejected_events": 0, "sink sessions": 0}
-    assert 0 < max(one.seconds for one in before) < 60
+        assert messages(before) == {"stream": 3, "sink events": 0, "sink rejected_events": 0, "sink sessions": 0}
+        assert 0 < max(one.seconds for one in before) < 60
 
-    with Pipeline(settings, streams=1, sinks=0):
+        pipeline.streams.append(pipeline.make("stream"))
+        pipeline.streams[0].start()
         while messages(await read_lag(settings))["stream"]:
             pass
         after = await read_lag(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,13 @@ from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.integration.test_eye_command import Ran, run_eye
 from tests.pipeline import Pipeline, an_event, ndjson
+
+
+@pytest.fixture(scope="module")
+def running(shared_settings: Settings) -> Iterator[Pipeline]:
+    """A whole pipeline."""
+    with Pipeline(shared_settings) as running:
+        yield running
 
 
 async def command(settings: Settings, *arguments: str) -> Ran:
@@ -35,19 +43,18 @@ async def send(pipeline: Pipeline, *events: dict[str, Any]) -> None:
     assert status == 202
 
 
-async def test_each_step_of_stored_and_rejected_events_is_told_with_its_time(settings: Settings) -> None:
+async def test_each_step_of_stored_and_rejected_events_is_told_with_its_time(running: Pipeline) -> None:
     good, bad, own = an_event(), an_event(data={}), an_event(event_id="order 1/ä")
-    topics = topic_names(settings)
-    with Pipeline(settings) as pipeline:
-        await send(pipeline, good, bad, own)
-        await wait_until_settled(settings)
+    settings, topics = running.settings, topic_names(running.settings)
+    await send(running, good, bad, own)
+    await wait_until_settled(settings)
 
-        [stored] = await traces(settings, good["event_id"])
-        [rejected] = await traces(settings, bad["event_id"].upper())
-        [named] = await traces(settings, "order 1/ä")
-        by_row = await traces(settings, str(row_id("shop", "order 1/ä")))
-        status, over_http = await pipeline.get("/events/order%201%2F%C3%A4/trace")
-        told = await command(settings, good["event_id"])
+    [stored] = await traces(settings, good["event_id"])
+    [rejected] = await traces(settings, bad["event_id"].upper())
+    [named] = await traces(settings, "order 1/ä")
+    by_row = await traces(settings, str(row_id("shop", "order 1/ä")))
+    status, over_http = await running.get("/events/order%201%2F%C3%A4/trace")
+    told = await command(settings, good["event_id"])
 
     assert (stored["status"], stored["verdict"], stored["application"]) == ("stored", "accepted", "shop")
     assert (stored["raw"]["topic"], stored["judged"]["topic"]) == (topics.raw, topics.validated)
@@ -69,7 +76,8 @@ async def test_an_event_without_a_row_is_found_where_it_is(settings: Settings) -
         await send(pipeline, event)
         [received] = await traces(settings, event["event_id"])
         status, over_http = await pipeline.get(f"/events/{event['event_id']}/trace")
-    with Pipeline(settings, streams=1, sinks=0):
+        pipeline.streams.append(pipeline.make("stream"))
+        pipeline.streams[0].start()
         [judged] = await traces(settings, event["event_id"])
         while judged["status"] != "judged":
             [judged] = await traces(settings, event["event_id"])
@@ -81,8 +89,8 @@ async def test_an_event_without_a_row_is_found_where_it_is(settings: Settings) -
     assert (judged["verdict"], judged["judged"]["topic"]) == ("accepted", topic_names(settings).validated)
 
 
-async def test_every_application_that_used_an_id_is_shown(settings: Settings) -> None:
-    event_id = str(uuid.uuid4())
+async def produce(settings: Settings, event_id: str) -> None:
+    """Write an event of two applications to the raw topic, under two ids."""
     producer = AIOKafkaProducer(**settings.kafka_client())
     await producer.start()
     for application in ("shop", "till"):
@@ -91,11 +99,19 @@ async def test_every_application_that_used_an_id_is_shown(settings: Settings) ->
             headers = [("event_id", name.encode()), ("application", application.encode())]
             await producer.send_and_wait(topic_names(settings).raw, value, key=b"s-1", headers=headers)
     await producer.stop()
-    before = [await traces(settings, name) for name in (event_id, "order-1")]
-    with Pipeline(settings):
-        await wait_until_settled(settings)
 
-        after = [await traces(settings, event_id), await traces(settings, "order-1", "--application", "till")]
+
+async def test_every_application_that_used_an_id_is_shown(settings: Settings, running: Pipeline) -> None:
+    event_id = str(uuid.uuid4())
+    await produce(settings, event_id)
+    await produce(running.settings, event_id)
+    await wait_until_settled(running.settings)
+
+    before = [await traces(settings, name) for name in (event_id, "order-1")]
+    after = [
+        await traces(running.settings, event_id),
+        await traces(running.settings, "order-1", "--application", "till"),
+    ]
 
     for found in (*before, *after):
         assert [trace["application"] for trace in found] == ["shop", "till"]

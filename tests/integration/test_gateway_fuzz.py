@@ -30,9 +30,8 @@ from schemas.judge import judge
 from schemas.settings import Settings
 from schemas.verdict import Accepted
 from tests.builders import a_raw_record, an_event
-from tests.conftest import KEY, fresh_database, fresh_settings
+from tests.conftest import KEY
 from tests.pipeline import EyeProcess, poll
-from tests.servers import SharedKafka, SharedPostgres
 
 CHECKS = [
     not_a_server_error,
@@ -46,16 +45,8 @@ AUTHORIZED = {"X-API-Key": KEY}
 
 
 @pytest.fixture(scope="module")
-def deployment(
-    kafka: SharedKafka, postgres: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Settings]:
-    with fresh_database(postgres) as dsn:
-        yield fresh_settings(kafka, dsn, tmp_path_factory.mktemp("fuzz"))
-
-
-@pytest.fixture(scope="module")
-def gateway(deployment: Settings) -> Iterator[EyeProcess]:
-    process = EyeProcess("gateway", 0, deployment, deployment.data_dir / "logs")
+def gateway(shared_settings: Settings) -> Iterator[EyeProcess]:
+    process = EyeProcess("gateway", 0, shared_settings, shared_settings.data_dir / "logs")
     process.start()
     try:
         poll(process.is_ready, 30, "the gateway is ready")
@@ -121,12 +112,12 @@ def damaged(at: int, replacement: bytes) -> bytes:
     st.lists(lines.map(lambda line: line.replace(b"\n", b" ").strip(b" \t\r\n")).filter(bool), min_size=1, max_size=40)
 )
 def test_what_is_validated_is_judged_as_the_stream_will(
-    gateway: EyeProcess, deployment: Settings, sent: list[bytes]
+    gateway: EyeProcess, shared_settings: Settings, sent: list[bytes]
 ) -> None:
     headers = AUTHORIZED | {"Content-Type": "application/x-ndjson"}
     url = f"{gateway.url}/events/validate"
     intake = Reader(max_events=5000, max_event_bytes=65536).read_lines(b"\n".join(sent))
-    rules, now = deployment.rules(), datetime.now(UTC)
+    rules, now = shared_settings.rules(), datetime.now(UTC)
 
     with requests.post(url, data=b"\n".join(sent), headers=headers, timeout=10) as answer:
         results = answer.json()["results"]

@@ -18,21 +18,12 @@ from typing import Any
 import pytest
 
 from schemas.settings import Settings
-from tests.conftest import KEY, fresh_database, fresh_settings
+from tests.conftest import KEY
 from tests.pipeline import EyeProcess, an_event, poll
-from tests.servers import SharedKafka, SharedPostgres
 
 HEAD_SECONDS, IDLE_SECONDS, TRANSFER_SECONDS = 1.0, 2.0, 1.5
 CONNECTIONS = 2500
 EVENT = json.dumps(an_event()).encode()
-
-
-@pytest.fixture(scope="module")
-def deployment(
-    kafka: SharedKafka, postgres: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Settings]:
-    with fresh_database(postgres) as dsn:
-        yield fresh_settings(kafka, dsn, tmp_path_factory.mktemp("hostile"))
 
 
 @contextmanager
@@ -48,10 +39,10 @@ def a_gateway_process(settings: Settings, number: int, **changes: Any) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def impatient(deployment: Settings) -> Iterator[EyeProcess]:
+def impatient(shared_settings: Settings) -> Iterator[EyeProcess]:
     """A gateway with short time limits, that logs all it can."""
     limits = {"head_seconds": HEAD_SECONDS, "idle_seconds": IDLE_SECONDS, "transfer_seconds": TRANSFER_SECONDS}
-    with a_gateway_process(deployment, 0, **limits, log_level="DEBUG") as process:
+    with a_gateway_process(shared_settings, 0, **limits, log_level="DEBUG") as process:
         yield process
 
 
@@ -358,7 +349,7 @@ async def test_no_header_is_answered_with_what_was_sent(impatient: EyeProcess) -
 SECRET = "eye_a-secret-that-is-nobodys-business"
 
 
-async def test_no_key_is_ever_logged(impatient: EyeProcess, deployment: Settings) -> None:
+async def test_no_key_is_ever_logged(impatient: EyeProcess, shared_settings: Settings) -> None:
     basic = base64.b64encode(f"{SECRET}:".encode()).decode()
     requests = [
         head("GET /events HTTP/1.1", f"Authorization: Bearer {SECRET}"),
@@ -385,8 +376,8 @@ async def test_no_key_is_ever_logged(impatient: EyeProcess, deployment: Settings
 # too many, too much
 
 
-async def test_idle_connections_lock_nobody_out_and_take_little_memory(deployment: Settings) -> None:
-    with a_gateway_process(deployment, 1, max_connections=CONNECTIONS) as process:
+async def test_idle_connections_lock_nobody_out_and_take_little_memory(shared_settings: Settings) -> None:
+    with a_gateway_process(shared_settings, 1, max_connections=CONNECTIONS) as process:
         before = memory(process)
         idle = [await connect(process) for _ in range(CONNECTIONS)]
 
@@ -412,20 +403,20 @@ def open_files(process: EyeProcess) -> int:
 
 
 async def test_more_files_than_are_allowed_become_fewer_connections_and_a_line_in_the_log(
-    deployment: Settings, tmp_path: Path
+    shared_settings: Settings, tmp_path: Path
 ) -> None:
-    with a_gateway_process(deployment, 2, max_connections=10_000_000) as process:
+    with a_gateway_process(shared_settings, 2, max_connections=10_000_000) as process:
         text = process.log.read_text()
 
     assert "raise the limit (ulimit -Hn), or lower EYE_MAX_CONNECTIONS" in text
 
 
-async def test_what_is_too_much_at_once_is_told_to_come_again_and_memory_stays(deployment: Settings) -> None:
+async def test_what_is_too_much_at_once_is_told_to_come_again_and_memory_stays(shared_settings: Settings) -> None:
     batch = json.dumps([an_event(data={"host": "h", "path": "/" + "x" * 4000}) for _ in range(1000)]).encode()
     packed = zlib.compress(batch)
     limit = 8 * 1024 * 1024
 
-    with a_gateway_process(deployment, 3, max_bytes_under_way=limit, max_requests_under_way=50) as process:
+    with a_gateway_process(shared_settings, 3, max_bytes_under_way=limit, max_requests_under_way=50) as process:
         before = memory(process)
         slow = [await connect(process) for _ in range(20)]
         for _, writer in slow:  # what is announced takes no room, what has come does
@@ -453,10 +444,10 @@ async def test_what_is_too_much_at_once_is_told_to_come_again_and_memory_stays(d
     assert seconds < 20
 
 
-async def test_an_application_beyond_its_rate_is_told_when_to_come_again(deployment: Settings) -> None:
-    file = deployment.applications_file
+async def test_an_application_beyond_its_rate_is_told_when_to_come_again(shared_settings: Settings) -> None:
+    file = shared_settings.applications_file
     without = file.read_text()
-    with a_gateway_process(deployment, 4) as process:
+    with a_gateway_process(shared_settings, 4) as process:
         file.write_text(without.replace('id = "shop"', 'id = "shop"\nrate = 2\nburst = 4'))
         await asyncio.sleep(1.1)  # the file is looked at once a second
 
@@ -476,10 +467,10 @@ async def test_an_application_beyond_its_rate_is_told_when_to_come_again(deploym
     assert statuses(free) == [202]
 
 
-async def test_a_body_that_takes_long_to_read_holds_up_nobody_else(deployment: Settings) -> None:
+async def test_a_body_that_takes_long_to_read_holds_up_nobody_else(shared_settings: Settings) -> None:
     deep = b'{"session_id": "s", "a": ' + b"[" * 400_000 + b"]" * 400_000 + b"}"
 
-    with a_gateway_process(deployment, 5) as process:
+    with a_gateway_process(shared_settings, 5) as process:
         slow = asyncio.create_task(exchange(process, a_post(deep, "Connection: close"), 60))
         served = 0
         while not slow.done():

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
-from schemas.record import REDRIVE, REPLAY
+from schemas.record import REDRIVE, REPLAY, Record
 from schemas.verdict import Verdict
 from sinks.replaced import lock_verdicts
 from sinks.rows import event_rows, rejected_rows
 from sinks.writer import EventWriter, RejectedWriter
-from tests.unit.test_sinks_builders import Record, a_rejected_event, a_verdict_record, an_accepted_event
+from tests.unit.test_sinks_builders import a_rejected_event, a_verdict_record, an_accepted_event
 
 ID = "0f1a2b3c-4d5e-4f60-8172-8394a5b6c7d8"
 PASSED, FAILED = an_accepted_event(event_id=ID, data=b'{"n": 1}'), a_rejected_event(event_id=ID)

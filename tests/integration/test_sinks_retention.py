@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from psycopg import AsyncConnection
 from pydantic import SecretStr
 
+from eye.replay.runs import latest, new_run_id
 from eye.stack import environment
 from schemas.record import RawRecord
 from schemas.settings import Settings
@@ -31,7 +33,7 @@ from tests.unit.test_sinks_builders import a_verdict_record, an_accepted_event
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LONG_AGO = datetime(2026, 3, 10, tzinfo=UTC)
 DAYS = timedelta(days=1)
-POLICY = Policy(events=90 * DAYS, rejected=30 * DAYS, sessions=30 * DAYS)
+POLICY = Policy(events=90 * DAYS, rejected=30 * DAYS, sessions=30 * DAYS, replaced=10 * DAYS)
 NOTHING = Expired([], 0, 0, 0)
 
 
@@ -129,11 +131,7 @@ async def test_rejected_events_and_sessions_leave_in_batches(
     monkeypatch.setattr(retention, "BATCH_BLOCKS", 1)
     for number in range(100):
         moment = NOW - (40 if number % 2 else 20) * DAYS
-        await connection.execute(
-            "insert into eye.rejected_events (event_id, application, received_at, codes, errors, raw, raw_encoding,"
-            " raw_truncated) values (gen_random_uuid(), 'shop', %s, '{}', '[]', '', 'utf-8', false)",
-            (moment,),
-        )
+        await reject(connection, moment)
         await connection.execute(
             "insert into eye.sessions (session_id, applications, revision, status, event_count, rejected_count,"
             " counts_by_type, updated_at) values (%s, '{}', 1, 'closed', 1, 0, '{}', %s)",
@@ -144,6 +142,63 @@ async def test_rejected_events_and_sessions_leave_in_batches(
 
     assert taken == Expired([], 0, 50, 50)
     assert (await count(connection, "rejected_events"), await count(connection, "sessions")) == (50, 50)
+
+
+async def reject(connection: AsyncConnection, received_at: datetime) -> uuid.UUID:
+    """Store a rejected event; returns its id."""
+    event_id = uuid.uuid4()
+    await connection.execute(
+        "insert into eye.rejected_events (event_id, application, received_at, codes, errors, raw, raw_encoding,"
+        " raw_truncated) values (%s, 'shop', %s, '{}', '[]', '', 'utf-8', false)",
+        (event_id, received_at),
+    )
+    return event_id
+
+
+async def test_what_a_run_replaced_is_known_for_as_long_as_kafka_may_hold_the_first_verdict(
+    connection: AsyncConnection,
+) -> None:
+    for days in (9, 11, 40):
+        await connection.execute(
+            "insert into eye.replaced_verdicts values (gen_random_uuid(), 'shop', 0, %s, %s, false)",
+            (days, new_run_id(NOW - days * DAYS)),
+        )
+
+    due = await find_expired(connection, POLICY, NOW)
+    taken = await take_out_expired(connection, POLICY, NOW)
+
+    assert due == taken == Expired([], 0, 0, 0, replaced_verdicts=2)
+    assert due.anything
+    left = await (await connection.execute("select source_offset from eye.replaced_verdicts")).fetchall()
+    assert left == [(9,)]
+
+
+async def test_a_run_whose_notes_have_left_still_says_what_it_changed(dsn: str, connection: AsyncConnection) -> None:
+    await connection.execute(
+        "insert into eye.replays (run, target, selection, options, started_by, result)"
+        """ values ('20260101-000000-0001', 'redrive', '{"topics": []}', '{}', 'me', '{"changed": 7}')"""
+    )
+    async with make_pool(Settings(postgres_dsn=SecretStr(dsn))) as pool:
+        [run] = await latest(pool, 1)
+
+    assert run.changed == 7
+
+
+async def test_attempts_of_a_redrive_are_known_for_as_long_as_the_rejected_event(connection: AsyncConnection) -> None:
+    gone, leaves, stays, lately = (
+        uuid.uuid4(), await reject(connection, NOW - 40 * DAYS), await reject(connection, NOW - 20 * DAYS), uuid.uuid4()
+    )  # fmt: skip
+    for event_id, days in ((gone, 31), (leaves, 31), (stays, 31), (lately, 29)):
+        await connection.execute(
+            "insert into eye.redrive_attempts values (%s, 'shop', 1, 'run', %s)", (event_id, NOW - days * DAYS)
+        )
+
+    due = await find_expired(connection, POLICY, NOW)
+    taken = await take_out_expired(connection, POLICY, NOW)
+
+    assert due == taken == Expired([], 0, 1, 0, redrive_attempts=2)
+    left = await (await connection.execute("select event_id from eye.redrive_attempts")).fetchall()
+    assert {event_id for (event_id,) in left} == {stays, lately}
 
 
 async def test_by_default_all_is_kept_for_ever(connection: AsyncConnection) -> None:
@@ -160,6 +215,7 @@ def test_events_are_kept_for_as_long_as_kafka_may_hold_their_records() -> None:
     long = Settings(events_retention_days=100)
 
     assert (policy_of(short).events, policy_of(long).events) == (17 * DAYS, 100 * DAYS)
+    assert policy_of(short).replaced == 37 * DAYS, "that of events.rejected, by default the longest"
 
 
 async def test_only_one_does_it_at_a_time(dsn: str, connection: AsyncConnection) -> None:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from schemas.record import RawRecord
+from schemas.record import RawRecord, Record
 from schemas.settings import Settings
 from schemas.topics import Topics, topic_names
 from stream.checkpoint import Checkpoint
@@ -21,7 +21,7 @@ from stream.partition import StreamPartition
 from stream.transport.chunk import Chunk
 from stream.transport.lookup import Lookup
 from stream.transport.positions import PositionLost
-from tests.builders import TRACEPARENT, Record, a_raw_record, after, an_event
+from tests.builders import TRACEPARENT, a_raw_record, after, an_event
 from tests.e2e.reader import read_committed
 from tests.integration.test_stream_checkpoint import PARTITION, committed_offset
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from eye.replay.selection import RAW, REJECTED, SESSIONS, VALIDATED, Selection
+from schemas.record import Record
 from stream.outgoing import verdict_record
-from tests.builders import Record, a_raw_record, a_rejected, after, an_accepted, an_event
+from tests.builders import a_raw_record, a_rejected, after, an_accepted, an_event
 from tests.unit.test_sinks_builders import MOMENT, a_session_record
 
 

@@ -20,10 +20,10 @@ from schemas.ids import source_id
 from schemas.judge import _accept, judge
 from schemas.lenient import MAX_DEPTH
 from schemas.payload import Payload
-from schemas.record import open_envelope
+from schemas.record import Record, open_envelope
 from schemas.rules import Rules
 from schemas.verdict import Accepted, Code, Rejected, Verdict, decode_accepted, decode_rejected, encode
-from tests.builders import CTA_CLICK, OCCURRED, RECEIVED, SUBMIT, Record, a_raw_record, an_event, the_rules
+from tests.builders import CTA_CLICK, OCCURRED, RECEIVED, SUBMIT, a_raw_record, an_event, the_rules
 
 RULES = the_rules()
 ANY_TYPE = the_rules(unknown_event_types="accept")

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
 
-from schemas.record import Headers, RawRecord
+from schemas.record import Headers, RawRecord, Record
 from schemas.session import SessionSummary, Status, encode_session
 from schemas.verdict import Accepted, Code, Rejected, Violation, encode
 from stream.transport.chunk import Chunk
 
 MOMENT = datetime(2021, 1, 1, 9, 15, 27, 243860, UTC)
-
-
-@dataclass(frozen=True)
-class Record:
-    """A record with the face of aiokafka's."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 def a_record(value: bytes | None, *, offset: int = 0, key: bytes | None = b"s1", headers: Headers = ()) -> Record:
