@@ -36,13 +36,6 @@ class EventType:
 
         Whatever else it raises is a bug in the model.
         """
-        if self.plain is not None:
-            try:
-                self.plain.decode(data)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                pass  # pydantic names the faults
-            else:
-                return
         self.model.__pydantic_validator__.validate_json(data)
 
     @cached_property

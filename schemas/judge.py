@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from schemas import lenient
+from schemas.catalogue import EventType
 from schemas.event import SentEvent, in_utc
 from schemas.examine import examine
 from schemas.record import Envelope, RawRecord, open_envelope
@@ -41,13 +42,13 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
         return None
     try:
         sent = _decoder.decode(value)
-        data = bytes(sent.data)
         event_type = rules.type_of(sent.category, sent.name, sent.schema_version)
-        if event_type is None or sent.session_id.encode() != envelope.key or data[:1] != b"{":
+        if event_type is None or sent.session_id.encode() != envelope.key:
             return None
-        if event_type.plain is None and _maybe_unstorable(data):
+        if event_type.plain is not None:
+            event_type.plain.decode(sent.data)
+        elif not _keeps_all_rules(event_type, bytes(sent.data)):
             return None
-        event_type.check(data)
         occurred_at = in_utc(sent.timestamp)
     except Exception:  # whatever is wrong here, a rule's own bug included, is named by `examine`
         return None
@@ -64,6 +65,14 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
         event_type.version,
         sent.data,
     )
+
+
+def _keeps_all_rules(event_type: EventType, data: bytes) -> bool:
+    """Hold a payload against its type. Raises pydantic's ValidationError, and whatever a rule's bug does."""
+    if data[:1] != b"{" or _maybe_unstorable(data):
+        return False
+    event_type.check(data)
+    return True
 
 
 def _maybe_unstorable(data: bytes) -> bool:
