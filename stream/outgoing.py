@@ -9,7 +9,6 @@ from schemas.record import Headers, RawRecord, to_millis
 from schemas.verdict import Accepted, Verdict, encode
 from stream.checkpoint import OutgoingRecord
 
-_GATEWAY_HEADERS = (record.EVENT_ID, record.APPLICATION, record.RECEIVED_AT, record.TRACEPARENT)
 _MAX_HEADERS_BYTES = 2048
 """What a gateway writes fits; what else may stand there could make a verdict too large to write."""
 
@@ -42,7 +41,7 @@ def _as_a_gateway_writes(headers: Headers) -> bool:
     if len(headers) != 4:
         return False
     (first, event_id), (second, application), (third, received_at), (fourth, trace) = headers
-    if (first, second, third, fourth) != _GATEWAY_HEADERS or not (event_id and application and received_at and trace):
+    if (first, second, third, fourth) != record.GATEWAY_HEADERS or not (event_id and application and received_at and trace):
         return False
     return len(event_id) + len(application) + len(received_at) + len(trace) <= _MAX_HEADERS_BYTES
 
