@@ -41,7 +41,9 @@ def _as_a_gateway_writes(headers: Headers) -> bool:
     if len(headers) != 4:
         return False
     (first, event_id), (second, application), (third, received_at), (fourth, trace) = headers
-    if (first, second, third, fourth) != record.GATEWAY_HEADERS or not (event_id and application and received_at and trace):
+    if (first, second, third, fourth) != record.GATEWAY_HEADERS:
+        return False
+    if not (event_id and application and received_at and trace):
         return False
     return len(event_id) + len(application) + len(received_at) + len(trace) <= _MAX_HEADERS_BYTES
 
