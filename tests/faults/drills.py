@@ -90,6 +90,22 @@ def sinks_killed(field: Field) -> None:
     kill_one(field, "sinks")
 
 
+@drill("workers-killed", rate=2_000)
+def workers_killed(field: Field) -> None:
+    """kill -9 of a stream and a sink worker together, five times, while 60,000 events come; they start again."""
+    for _ in field.times(5, 2):
+        killed = [field.chance.choice(field.workers(stage)) for stage in ("stream", "sinks")]
+        for worker in killed:
+            worker.kill()
+        field.moment(0, 2)
+        for worker in killed:
+            worker.start()
+        field.back(killed)
+    number = 6_000 if field.quick else 60_000
+    enough = wait_until(lambda: len(field.traffic.sent) >= number, 120)
+    field.demand(enough, f"fewer than {number:,} events were sent")
+
+
 @drill("all-streams-killed")
 def all_streams_killed(field: Field) -> None:
     """kill -9 of all stream workers at once; they are started again."""
