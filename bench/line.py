@@ -34,12 +34,13 @@ def measure(machine: Machine, *, seconds: float) -> list[Result]:
     """Measure the line idle, under a light load for its latency, and under a heavy one for its endurance."""
     settings = asyncio.run(machine.settings(gateway_port=free_port()))
     key = add_key(settings.applications_file, "bench", ["write", "read"])
-    url = f"http://127.0.0.1:{settings.gateway_port}/events/"
+    gateway = f"http://127.0.0.1:{settings.gateway_port}"
+    url = f"{gateway}/events/"
     with _line(settings, url, key) as (pids, first_row):
         asyncio.run(wait_until_settled(settings))
         idle = _cpu_share(pids, 5.0 if seconds < 60 else 30.0)
         latencies = _latencies(settings, url, key)
-        locust = seed.measure(url, key, seconds=10 if seconds < 60 else 30)
+        locust = seed.measure(gateway, key, seconds=10 if seconds < 60 else 30)
         asyncio.run(wait_until_settled(settings, 600))
         before = [usage(pid).peak_rss_mib for pid in pids]
         half = _sustained(settings, url, key, seconds / 2)
