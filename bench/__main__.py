@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,17 +28,17 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer events, one repetition: under three minutes")
     parser.add_argument("--only", choices=[*STAGES, "growth", *GROWTH], action="append")
     parser.add_argument("--repeat", type=int, help="repetitions of each measurement")
-    parser.add_argument("--seconds", type=int, help="how long the line is loaded; 300, with --quick 20")
+    parser.add_argument("--seconds", type=int, help="how long the line is loaded; 300, with --quick 10")
     given = parser.parse_args()
     quick = given.quick
     repeat = given.repeat or (1 if quick else 3)
     stages: dict[str, Callable[[Machine], list[Result]]] = {
-        "stream": lambda machine: stream.measure(machine, events=60_000 if quick else 200_000, repeat=repeat),
-        "sinks": lambda machine: sinks.measure(machine, events=60_000 if quick else 200_000, repeat=repeat),
-        "gateway": lambda machine: gateway.measure(machine, seconds=4 if quick else 10, repeat=repeat),
-        "line": lambda machine: line.measure(machine, seconds=given.seconds or (20 if quick else 300)),
-        "sessions": lambda machine: stream.measure_sessions(machine, events=100_000 if quick else 1_200_000),
-        "start": lambda _: start.measure(),
+        "stream": lambda machine: stream.measure(machine, events=40_000 if quick else 200_000, repeat=repeat),
+        "sinks": lambda machine: sinks.measure(machine, events=40_000 if quick else 200_000, repeat=repeat),
+        "gateway": lambda machine: gateway.measure(machine, seconds=3 if quick else 10, repeat=repeat),
+        "line": lambda machine: line.measure(machine, seconds=given.seconds or (10 if quick else 300), quick=quick),
+        "sessions": lambda machine: stream.measure_sessions(machine, events=50_000 if quick else 1_200_000),
+        "start": lambda _: start.measure(again=not quick),
         "processes": growth.measure_processes,
         "partitions": growth.measure_partitions,
         "table": growth_table.measure,
@@ -45,8 +46,10 @@ def main() -> int:
     results: list[Result] = []
     with machine() as here:
         for name in _chosen(given.only, quick):
-            print(f"measuring: {name} ...", flush=True)
+            print(f"measuring: {name} ...", end=" ", flush=True)
+            begin = time.monotonic()
             results += stages[name](here)
+            print(f"{time.monotonic() - begin:.0f} s", flush=True)
     show(results)
     write(results, Path(__file__).parent)
     return 0 if all(result.met is not False for result in results) else 1

@@ -26,11 +26,11 @@ from schemas.settings import Settings
 
 RATE = 8_000
 PROBE_RATE = 1_000
-PROBES = 200
+PROBES, QUICK_PROBES = 400, 100
 POLL_SECONDS = 0.003
 
 
-def measure(machine: Machine, *, seconds: float) -> list[Result]:
+def measure(machine: Machine, *, seconds: float, quick: bool) -> list[Result]:
     """Measure the line idle, under a light load for its latency, and under a heavy one for its endurance."""
     settings = asyncio.run(machine.settings(gateway_port=free_port()))
     key = add_key(settings.applications_file, "bench", ["write", "read"])
@@ -38,9 +38,9 @@ def measure(machine: Machine, *, seconds: float) -> list[Result]:
     url = f"{gateway}/events/"
     with _line(settings, url, key) as (pids, first_row):
         asyncio.run(wait_until_settled(settings))
-        idle = _cpu_share(pids, 5.0 if seconds < 60 else 30.0)
-        latencies = _latencies(settings, url, key)
-        locust = seed.measure(gateway, key, seconds=10 if seconds < 60 else 30)
+        idle = _cpu_share(pids, 5.0 if quick else 30.0)
+        latencies = _latencies(settings, url, key, QUICK_PROBES if quick else PROBES)
+        locust = seed.measure(gateway, key, seconds=6 if quick else 30)
         asyncio.run(wait_until_settled(settings, 600))
         before = [usage(pid).peak_rss_mib for pid in pids]
         half = _sustained(settings, url, key, seconds / 2)
@@ -109,25 +109,25 @@ def _sustained(settings: Settings, url: str, key: str, seconds: float) -> Figure
     return figure | {"behind_s": time.monotonic() - begin}
 
 
-def _latencies(settings: Settings, url: str, key: str) -> list[float]:
+def _latencies(settings: Settings, url: str, key: str, probes: int) -> list[float]:
     """Send single events among a load, and wait for the row of each; in seconds."""
-    background = Thread(target=load, args=(url, key, "--seconds", PROBES * 0.05 + 5, "--rate", PROBE_RATE))
+    background = Thread(target=load, args=(url, key, "--seconds", probes * 0.06 + 3, "--rate", PROBE_RATE))
     background.start()
     time.sleep(2)
     try:
-        return asyncio.run(_probe(settings, url, key))
+        return asyncio.run(_probe(settings, url, key, probes))
     finally:
         background.join()
 
 
-async def _probe(settings: Settings, url: str, key: str) -> list[float]:
+async def _probe(settings: Settings, url: str, key: str, probes: int) -> list[float]:
     latencies = []
     headers = {"Authorization": f"Bearer {key}"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
         await psycopg.AsyncConnection.connect(settings.dsn, autocommit=True) as connection,
     ):
-        for event in events(PROBES, seed=3):
+        for event in events(probes, seed=3):
             if not isinstance(event["data"]["path"], str):  # type: ignore[index]
                 continue  # one of the invalid ones: no row will come
             event["event_id"] = str(uuid.uuid4())
