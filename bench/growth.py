@@ -12,8 +12,10 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
+
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from bench.corpus import events
 from bench.fill import Record, raw_records, validated_records, write
@@ -158,10 +160,11 @@ async def _grouped(settings: Settings, group: str, members: int) -> None:
     """Wait until a group has so many members, and each knows its partitions."""
     async with connected_admin(settings) as admin:
         while True:
-            described = (await admin.describe_consumer_groups([group]))[0].groups[0]
-            state, found = described[2], described[5]
-            if state == "Stable" and len(found) == members:
-                return
+            with suppress(GroupCoordinatorNotAvailableError):  # a new broker has none before the first group asks
+                described = (await admin.describe_consumer_groups([group]))[0].groups[0]
+                state, found = described[2], described[5]
+                if state == "Stable" and len(found) == members:
+                    return
             await asyncio.sleep(POLL_SECONDS)
 
 
