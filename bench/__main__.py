@@ -28,16 +28,16 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer events, one repetition: under three minutes")
     parser.add_argument("--only", choices=[*STAGES, "growth", *GROWTH], action="append")
     parser.add_argument("--repeat", type=int, help="repetitions of each measurement")
-    parser.add_argument("--seconds", type=int, help="how long the line is loaded; 300, with --quick 10")
+    parser.add_argument("--seconds", type=int, help="how long the line is loaded; 300, with --quick 8")
     given = parser.parse_args()
     quick = given.quick
     repeat = given.repeat or (1 if quick else 3)
     stages: dict[str, Callable[[Machine], list[Result]]] = {
         "stream": lambda machine: stream.measure(machine, events=40_000 if quick else 200_000, repeat=repeat),
         "sinks": lambda machine: sinks.measure(machine, events=40_000 if quick else 200_000, repeat=repeat),
-        "gateway": lambda machine: gateway.measure(machine, seconds=3 if quick else 10, repeat=repeat),
-        "line": lambda machine: line.measure(machine, seconds=given.seconds or (10 if quick else 300), quick=quick),
-        "sessions": lambda machine: stream.measure_sessions(machine, events=50_000 if quick else 1_200_000),
+        "gateway": lambda machine: gateway.measure(machine, seconds=2 if quick else 10, repeat=repeat),
+        "line": lambda machine: line.measure(machine, seconds=given.seconds or (8 if quick else 300), quick=quick),
+        "sessions": lambda machine: stream.measure_sessions(machine, events=30_000 if quick else 1_200_000),
         "start": lambda _: start.measure(again=not quick),
         "processes": growth.measure_processes,
         "partitions": growth.measure_partitions,

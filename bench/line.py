@@ -26,7 +26,7 @@ from schemas.settings import Settings
 
 RATE = 8_000
 PROBE_RATE = 1_000
-PROBES, QUICK_PROBES = 400, 100
+PROBES, QUICK_PROBES = 400, 60
 POLL_SECONDS = 0.003
 
 
@@ -38,9 +38,9 @@ def measure(machine: Machine, *, seconds: float, quick: bool) -> list[Result]:
     url = f"{gateway}/events/"
     with _line(settings, url, key) as (pids, first_row):
         asyncio.run(wait_until_settled(settings))
-        idle = _cpu_share(pids, 5.0 if quick else 30.0)
+        idle = _cpu_share(pids, 3.0 if quick else 30.0)
         latencies = _latencies(settings, url, key, QUICK_PROBES if quick else PROBES)
-        locust = seed.measure(gateway, key, seconds=6 if quick else 30)
+        locust = seed.measure(gateway, key, seconds=5 if quick else 30)
         asyncio.run(wait_until_settled(settings, 600))
         before = [usage(pid).peak_rss_mib for pid in pids]
         half = _sustained(settings, url, key, seconds / 2)
