@@ -23,9 +23,11 @@ Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
 """Key, value and headers."""
 
 
-async def fill_raw(settings: Settings, number: int, *, seed: int = 1, sessions: int = 50_000) -> None:
+async def fill_raw(
+    settings: Settings, number: int, *, seed: int = 1, sessions: int = 50_000, even: bool = False
+) -> None:
     """Write events to the raw topic as the gateway does, sent by application `bench`."""
-    records = raw_records(events(number, seed=seed, sessions=sessions))
+    records = raw_records(events(number, seed=seed, sessions=sessions, even=even))
     await write(settings, topic_names(settings).raw, records)
 
 
