@@ -48,10 +48,11 @@ def main() -> int:
         for name in _chosen(given.only, quick):
             print(f"measuring: {name} ...", end=" ", flush=True)
             begin = time.monotonic()
-            results += stages[name](here)
+            found = stages[name](here)
             print(f"{time.monotonic() - begin:.0f} s", flush=True)
+            results += found
+            write(results, Path(__file__).parent)  # whatever becomes of the rest
     show(results)
-    write(results, Path(__file__).parent)
     return 0 if all(result.met is not False for result in results) else 1
 
 
