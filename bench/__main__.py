@@ -33,7 +33,7 @@ def main() -> int:
     quick = given.quick
     repeat = given.repeat or (1 if quick else 3)
     stages: dict[str, Callable[[Machine], list[Result]]] = {
-        "stream": lambda machine: stream.measure(machine, events=40_000 if quick else 200_000, repeat=repeat),
+        "stream": lambda machine: stream.measure(machine, events=60_000 if quick else 200_000, repeat=repeat),
         "sinks": lambda machine: sinks.measure(machine, events=40_000 if quick else 200_000, repeat=repeat),
         "gateway": lambda machine: gateway.measure(machine, seconds=2 if quick else 10, repeat=repeat),
         "line": lambda machine: line.measure(machine, seconds=given.seconds or (8 if quick else 300), quick=quick),
