@@ -12,17 +12,17 @@ SESSIONS = 50_000
 INVALID_SHARE = 0.01
 
 
-def events(number: int, *, seed: int = 1, sessions: int = SESSIONS) -> Iterator[dict[str, object]]:
+def events(number: int, *, seed: int = 1, sessions: int = SESSIONS, even: bool = False) -> Iterator[dict[str, object]]:
     """Yield events as an application would send them: 250 to 300 bytes as JSON, 1 % of them invalid.
 
     Three event types. Sessions follow Zipf's law with exponent 1: the n-th has 1/n of the events that the first
-    has. The same seed gives the same events.
+    has; with `even` they take turns. The same seed gives the same events.
     """
     chance = random.Random(seed)
     begin = datetime.now(UTC) - timedelta(hours=1)
     ids = [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(sessions)]
     for index in range(number):
-        session_id = ids[int(sessions ** chance.random()) - 1]
+        session_id = ids[index % sessions if even else int(sessions ** chance.random()) - 1]
         category, name, data = _payload(chance)
         if chance.random() < INVALID_SHARE:
             data["path"] = 7

@@ -23,18 +23,21 @@ Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
 """Key, value and headers."""
 
 
-async def fill_raw(settings: Settings, number: int, *, seed: int = 1, sessions: int = 50_000) -> None:
+async def fill_raw(
+    settings: Settings, number: int, *, seed: int = 1, sessions: int = 50_000, even: bool = False
+) -> None:
     """Write events to the raw topic as the gateway does, sent by application `bench`."""
-    records = _raw_records(events(number, seed=seed, sessions=sessions))
-    await _fill(settings, topic_names(settings).raw, records)
+    records = raw_records(events(number, seed=seed, sessions=sessions, even=even))
+    await write(settings, topic_names(settings).raw, records)
 
 
 async def fill_validated(settings: Settings, number: int, *, seed: int = 1) -> None:
     """Write events to the validated topic as the stream does."""
-    await _fill(settings, topic_names(settings).validated, validated_records(number, seed=seed))
+    await write(settings, topic_names(settings).validated, validated_records(number, seed=seed))
 
 
-def _raw_records(sent: Iterable[dict[str, object]]) -> Iterator[Record]:
+def raw_records(sent: Iterable[dict[str, object]]) -> Iterator[Record]:
+    """Yield the records of `events.raw` that events become at the gateway."""
     received_at = str(int(time.time() * 1000)).encode()
     for event in sent:
         headers = _headers(str(event["event_id"]), received_at)
@@ -77,7 +80,7 @@ def _headers(event_id: str, received_at: bytes) -> list[tuple[str, bytes]]:
     ]
 
 
-async def _fill(settings: Settings, topic: str, records: Iterable[Record]) -> None:
+async def write(settings: Settings, topic: str, records: Iterable[Record]) -> None:
     """Write records in full batches to the partitions of their keys."""
     producer = AIOKafkaProducer(**settings.kafka_client(), acks="all", max_batch_size=900_000)
     await producer.start()

@@ -33,13 +33,13 @@ def measure(machine: Machine, *, seconds: float, repeat: int) -> list[Result]:
         key = add_key(settings.applications_file, "bench", ["write", "read"])
         port = free_port()
         with serving([sys.executable, "-m", "bench.bare_server", str(port)], settings, port) as pids:
-            bare.append(_load(port, key, pids, seconds))
+            bare.append(loaded(port, key, pids, seconds))
         command = [sys.executable, "-m", "eye", "gateway"]
         with serving(command, settings, settings.gateway_port) as pids:
-            single.append(_load(settings.gateway_port, key, pids, seconds))
-            batch.append(_load(settings.gateway_port, key, pids, seconds, batch=100))
+            single.append(loaded(settings.gateway_port, key, pids, seconds))
+            batch.append(loaded(settings.gateway_port, key, pids, seconds, batch=100))
         with serving(command, settings, settings.gateway_port, processes=2) as pids:
-            two.append(_load(settings.gateway_port, key, pids, seconds))
+            two.append(loaded(settings.gateway_port, key, pids, seconds))
     return _results(bare, single, batch, two)
 
 
@@ -110,7 +110,7 @@ def _ready(port: int) -> bool:
         return False
 
 
-def _load(port: int, key: str, pids: Sequence[int], seconds: float, *, batch: int = 1) -> Figure:
+def loaded(port: int, key: str, pids: Sequence[int], seconds: float, *, batch: int = 1) -> Figure:
     """Load a server; CPU is counted from the client's start to its end, over every request it sent."""
     before = sum(usage(pid).cpu for pid in pids)
     figure = load(f"http://127.0.0.1:{port}/events/", key, "--seconds", seconds, "--batch", batch)

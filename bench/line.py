@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import time
 import uuid
@@ -17,31 +14,34 @@ from threading import Thread
 import aiohttp
 import psycopg
 
+from bench import seed
 from bench.corpus import events
 from bench.gateway import load, serving
-from bench.machine import Figure, Machine, usage
+from bench.machine import Figure, Machine, running, usage
 from bench.report import Result
 from eye.keys import add_key
 from eye.local.notes import free_port
 from eye.settled import wait_until_settled
-from eye.stack import environment
 from schemas.settings import Settings
 
 RATE = 8_000
 PROBE_RATE = 1_000
-PROBES = 200
+PROBES, QUICK_PROBES = 400, 60
 POLL_SECONDS = 0.003
 
 
-def measure(machine: Machine, *, seconds: float) -> list[Result]:
+def measure(machine: Machine, *, seconds: float, quick: bool) -> list[Result]:
     """Measure the line idle, under a light load for its latency, and under a heavy one for its endurance."""
     settings = asyncio.run(machine.settings(gateway_port=free_port()))
     key = add_key(settings.applications_file, "bench", ["write", "read"])
-    url = f"http://127.0.0.1:{settings.gateway_port}/events/"
-    with _line(settings) as (pids, first_row):
+    gateway = f"http://127.0.0.1:{settings.gateway_port}"
+    url = f"{gateway}/events/"
+    with _line(settings, url, key) as (pids, first_row):
         asyncio.run(wait_until_settled(settings))
-        idle = _cpu_share(pids, 5.0 if seconds < 60 else 30.0)
-        latencies = _latencies(settings, url, key)
+        idle = _cpu_share(pids, 3.0 if quick else 30.0)
+        latencies = _latencies(settings, url, key, QUICK_PROBES if quick else PROBES)
+        locust = seed.measure(gateway, key, seconds=5 if quick else 30)
+        asyncio.run(wait_until_settled(settings, 600))
         before = [usage(pid).peak_rss_mib for pid in pids]
         half = _sustained(settings, url, key, seconds / 2)
         middle = [usage(pid).peak_rss_mib for pid in pids]
@@ -51,7 +51,11 @@ def measure(machine: Machine, *, seconds: float) -> list[Result]:
     grown = sum(after) / sum(middle)
     steady = whole["behind_s"] < max(2.0, 2 * half["behind_s"])
     return [
-        Result("line", "from the start to the first row", f"{first_row:.1f} s", "", "<= 15", first_row <= 15),
+        *locust,
+        Result(
+            "start", "stream and sinks, from their start to the first row", f"{first_row:.1f} s", "",
+            "<= 10 s", first_row <= 10,
+        ),
         Result("line", "idle, CPU of gateway, stream and sinks", f"{idle:.1%}", "", "< 3 %", idle < 0.03),
         Result(
             "line", f"from POST to row, at {PROBE_RATE:,} events/s", f"p50 {p50:.0f} ms, p99 {p99:.0f} ms", "",
@@ -72,27 +76,18 @@ def measure(machine: Machine, *, seconds: float) -> list[Result]:
 
 
 @contextmanager
-def _line(settings: Settings) -> Iterator[tuple[list[int], float]]:
-    """Run a gateway, a stream and a sink worker; yields their pids, and the seconds until the first row was there."""
-    begin = time.monotonic()
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "eye", stage], env=os.environ | environment(settings), stderr=subprocess.DEVNULL
-        )
-        for stage in ("stream", "sinks")
-    ]
-    try:
-        with serving([sys.executable, "-m", "eye", "gateway"], settings, settings.gateway_port) as pids:
-            key = add_key(settings.applications_file, "first", ["write"])
-            load(f"http://127.0.0.1:{settings.gateway_port}/events/", key, "--seconds", 0.1, "--rate", 100)
+def _line(settings: Settings, url: str, key: str) -> Iterator[tuple[list[int], float]]:
+    """Run a gateway, and then a stream and a sink worker, for whom events wait.
+
+    Yields the pids, and the seconds from the start of the workers to the first row.
+    """
+    with serving([sys.executable, "-m", "eye", "gateway"], settings, settings.gateway_port) as pids:
+        load(url, key, "--seconds", 0.1, "--rate", 100)
+        begin = time.monotonic()
+        with running(settings, "stream", "sinks") as workers:
             while not _stored(settings):
                 time.sleep(POLL_SECONDS)
-            yield [*pids, *(worker.pid for worker in workers)], time.monotonic() - begin
-    finally:
-        for worker in workers:
-            worker.send_signal(signal.SIGTERM)
-        for worker in workers:
-            worker.wait(20)
+            yield [*pids, *workers], time.monotonic() - begin
 
 
 def _stored(settings: Settings) -> bool:
@@ -114,25 +109,25 @@ def _sustained(settings: Settings, url: str, key: str, seconds: float) -> Figure
     return figure | {"behind_s": time.monotonic() - begin}
 
 
-def _latencies(settings: Settings, url: str, key: str) -> list[float]:
+def _latencies(settings: Settings, url: str, key: str, probes: int) -> list[float]:
     """Send single events among a load, and wait for the row of each; in seconds."""
-    background = Thread(target=load, args=(url, key, "--seconds", PROBES * 0.05 + 5, "--rate", PROBE_RATE))
+    background = Thread(target=load, args=(url, key, "--seconds", probes * 0.06 + 3, "--rate", PROBE_RATE))
     background.start()
     time.sleep(2)
     try:
-        return asyncio.run(_probe(settings, url, key))
+        return asyncio.run(_probe(settings, url, key, probes))
     finally:
         background.join()
 
 
-async def _probe(settings: Settings, url: str, key: str) -> list[float]:
+async def _probe(settings: Settings, url: str, key: str, probes: int) -> list[float]:
     latencies = []
     headers = {"Authorization": f"Bearer {key}"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
         await psycopg.AsyncConnection.connect(settings.dsn, autocommit=True) as connection,
     ):
-        for event in events(PROBES, seed=3):
+        for event in events(probes, seed=3):
             if not isinstance(event["data"]["path"], str):  # type: ignore[index]
                 continue  # one of the invalid ones: no row will come
             event["event_id"] = str(uuid.uuid4())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -95,3 +96,20 @@ def measured(module: str, settings: Settings, *arguments: object, seconds: float
     done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True, timeout=seconds)
     figure: Figure = json.loads(done.stdout.strip().splitlines()[-1])
     return figure
+
+
+@contextmanager
+def running(settings: Settings, *stages: str) -> Iterator[list[int]]:
+    """Run a process of each stage named (`eye stream`, `eye sinks`), and yield their pids at once."""
+    variables = os.environ | environment(settings)
+    workers = [
+        subprocess.Popen([sys.executable, "-m", "eye", stage], env=variables, stderr=subprocess.DEVNULL)
+        for stage in stages
+    ]
+    try:
+        yield [worker.pid for worker in workers]
+    finally:
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+        for worker in workers:
+            worker.wait(20)

@@ -34,16 +34,20 @@ def measure(machine: Machine, *, events: int, repeat: int) -> list[Result]:
 
 
 def measure_sessions(machine: Machine, *, events: int) -> list[Result]:
-    """Measure the stream with few and with many sessions, each event in any of them alike, and the restoring."""
-    few = measured("bench.our_stream", _filled(machine, events, sessions=SESSIONS_FEW), events)
-    settings = _filled(machine, events, sessions=SESSIONS_MANY)
+    """Measure the stream with few and with many sessions, which take turns, and the restoring.
+
+    Each session has an event at least: with fewer events than SESSIONS_MANY there are fewer sessions.
+    """
+    sessions = min(SESSIONS_MANY, events)
+    few = measured("bench.our_stream", _filled(machine, events, sessions=SESSIONS_FEW, even=True), events)
+    settings = _filled(machine, events, sessions=sessions, even=True)
     many = measured("bench.our_stream", settings, events)
     asyncio.run(fill_raw(settings, 1_000, seed=2))
     again = measured("bench.our_stream", settings, events + 1_000)
     share = many["rate"] / few["rate"]
     return [
         Result(
-            "stream", f"{SESSIONS_MANY // 6:,} sessions a partition", f"{many['rate']:,.0f} events/s",
+            "stream", f"{sessions // 6:,} sessions a partition", f"{many['rate']:,.0f} events/s",
             f"{SESSIONS_FEW // 6:,}: {few['rate']:,.0f} events/s", f">= 0.8: {share:.2f}", share >= 0.8,
         ),
         Result(
@@ -56,9 +60,9 @@ def measure_sessions(machine: Machine, *, events: int) -> list[Result]:
     ]  # fmt: skip
 
 
-def _filled(machine: Machine, number: int, *, sessions: int = 50_000) -> Settings:
+def _filled(machine: Machine, number: int, *, sessions: int = 50_000, even: bool = False) -> Settings:
     settings = asyncio.run(machine.settings())
-    asyncio.run(fill_raw(settings, number, sessions=sessions))
+    asyncio.run(fill_raw(settings, number, sessions=sessions, even=even))
     return settings
 
 

@@ -6,7 +6,7 @@ import re
 import uuid
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:the-eye:event")
-_CANONICAL = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_CANONICAL = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
 def uuid7(millis: int, random: bytes) -> uuid.UUID:
@@ -17,12 +17,14 @@ def uuid7(millis: int, random: bytes) -> uuid.UUID:
     return uuid.UUID(int=value)
 
 
-def row_id(application: str, event_id: str) -> uuid.UUID:
-    """Return the UUID that an event is stored by: its event_id, or a UUIDv5 of application and id.
+def is_uuid(event_id: str) -> bool:
+    """Whether an id is a UUID: only the canonical form counts (8-4-4-4-12 hexadecimal digits)."""
+    return _CANONICAL.fullmatch(event_id) is not None
 
-    Only the canonical form (8-4-4-4-12 hexadecimal digits) counts as a UUID.
-    """
-    if _CANONICAL.fullmatch(event_id):
+
+def row_id(application: str, event_id: str) -> uuid.UUID:
+    """Return the UUID that an event is stored by: its event_id, or a UUIDv5 of application and id."""
+    if is_uuid(event_id):
         return uuid.UUID(event_id)
     return uuid.uuid5(uuid.uuid5(_NAMESPACE, application), event_id)
 

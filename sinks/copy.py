@@ -47,6 +47,11 @@ def uuid(value: UUID) -> bytes:
     return b"\0\0\0\x10" + value.bytes
 
 
+def uuid_text(value: str) -> bytes:
+    """Return a uuid field of the canonical form of a UUID."""
+    return b"\0\0\0\x10" + bytes.fromhex(value.replace("-", ""))
+
+
 def text(value: str | None) -> bytes:
     """Return a text field. Raises UnicodeEncodeError on half of a surrogate pair."""
     if value is None:

@@ -6,13 +6,13 @@ import base64
 import struct
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
-from uuid import UUID
 
 import msgspec
 
 from schemas.event import MAX_TEXT
-from schemas.ids import row_id
+from schemas.ids import is_uuid, row_id
 from schemas.lenient import replace_unstorable
 from schemas.record import CATEGORY, NAME, REDRIVE, REPLAY, SOURCE, RawRecord, open_envelope
 from schemas.session import decode_session
@@ -160,8 +160,8 @@ def _first_of_each(rows: Iterable[R], key: Callable[[R], Hashable]) -> list[R]:
 
 def _event_row(record: RawRecord) -> EventRow:
     event = decode_accepted(record.value or b"")
-    row_id, client_event_id = _ids(event.application, event.event_id)
-    event_id, application = copy.uuid(row_id), copy.text(event.application)
+    event_id, client_event_id = _ids(event.application, event.event_id)
+    application = _label(event.application)
     occurred_at = copy.timestamptz(event.occurred_at)
     headers = dict(record.headers)
     source = _source(headers)
@@ -169,8 +169,8 @@ def _event_row(record: RawRecord) -> EventRow:
         event_id,
         application,
         copy.text(event.session_id),
-        copy.text(event.category),
-        copy.text(event.name),
+        _label(event.category),
+        _label(event.name),
         occurred_at,
         copy.timestamptz(event.received_at),
         copy.int4(event.schema_version),
@@ -182,8 +182,8 @@ def _event_row(record: RawRecord) -> EventRow:
 
 
 def _rejected_row(event: Rejected, record: RawRecord) -> RejectedRow:
-    row_id, client_event_id = _ids(event.application, event.event_id)
-    event_id, application = copy.uuid(row_id), copy.text(event.application)
+    event_id, client_event_id = _ids(event.application, event.event_id)
+    application = copy.text(event.application)
     headers = dict(record.headers)
     source = _source(headers)
     copied = copy.row(
@@ -224,14 +224,11 @@ def _session_row(record: RawRecord) -> SessionRow:
     return SessionRow(session.session_id, session.revision, copied, record)
 
 
-def _ids(application: str, event_id: str) -> tuple[UUID, str | None]:
-    """Return the id of an event's row, and its own where that is no UUID."""
-    row = row_id(application, event_id)
-    try:
-        is_row_id = int(event_id.replace("-", ""), 16) == row.int
-    except ValueError:
-        is_row_id = False
-    return row, None if is_row_id else event_id
+def _ids(application: str, event_id: str) -> tuple[bytes, str | None]:
+    """Return the id of an event's row, as a field, and the event's own where that is no UUID."""
+    if is_uuid(event_id):
+        return copy.uuid_text(event_id), None
+    return copy.uuid(row_id(application, event_id)), event_id
 
 
 def _judged(headers: Mapping[str, bytes]) -> Judged | None:
@@ -243,9 +240,18 @@ def _source(headers: Mapping[str, bytes]) -> Source:
     """Return partition and offset of the raw record as fields, NULL where no header tells."""
     try:
         _, partition, offset = headers[SOURCE].rsplit(b":", 2)
-        return copy.int4(int(partition)), copy.int8(int(offset))
+        return _partition(partition), copy.int8(int(offset))
     except (KeyError, ValueError, struct.error):
         return copy.NULL, copy.NULL
+
+
+@lru_cache(maxsize=4096)
+def _partition(number: bytes) -> bytes:
+    return copy.int4(int(number))
+
+
+# applications and event types are few, and stand in every row
+_label = lru_cache(maxsize=4096)(copy.text)
 
 
 def _storable(text: bytes | None) -> str | None:

@@ -27,12 +27,17 @@ def main() -> int:
     if not url or not key:
         print("No stack runs here. Start one with `make up`, or name another with --url and EYE_KEY.", file=sys.stderr)
         return 1
-    command = [
-        sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--host", url,
-        "--users", str(given.users), "--spawn-rate", str(given.spawn_rate), "--run-time", f"{given.seconds}s",
-        "--only-summary", "--exit-code-on-error", "1",
-    ]  # fmt: skip
+    command = locust(url, users=given.users, spawn_rate=given.spawn_rate, seconds=given.seconds)
+    command += ["--only-summary", "--exit-code-on-error", "1"]
     return subprocess.run(command, env=os.environ | {"EYE_KEY": key}, check=False).returncode
+
+
+def locust(url: str, *, users: int, spawn_rate: float, seconds: int) -> list[str]:
+    """Return the command that loads a gateway without a page of its own; `EYE_KEY` is to be in its environment."""
+    return [
+        sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--host", url,
+        "--users", str(users), "--spawn-rate", str(spawn_rate), "--run-time", f"{seconds}s",
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
