@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="local",
         help="Kafka and Postgres as processes of this machine, or in containers, with the tests that drive containers.",
     )
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C mean something to every process that a test starts: a shell's background job ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
