@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -14,12 +12,11 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from bench.machine import Figure, Machine, usage
+from bench.machine import Figure, Machine, eye, running, usage
 from bench.report import Result
 from eye.keys import add_key
 from eye.local.notes import free_port
 from eye.local.process import wait_until
-from eye.stack import environment
 from schemas.settings import Settings
 
 CONNECTIONS = 64
@@ -34,7 +31,7 @@ def measure(machine: Machine, *, seconds: float, repeat: int) -> list[Result]:
         port = free_port()
         with serving([sys.executable, "-m", "bench.bare_server", str(port)], settings, port) as pids:
             bare.append(loaded(port, key, pids, seconds))
-        command = [sys.executable, "-m", "eye", "gateway"]
+        command = eye("gateway")
         with serving(command, settings, settings.gateway_port) as pids:
             single.append(loaded(settings.gateway_port, key, pids, seconds))
             batch.append(loaded(settings.gateway_port, key, pids, seconds, batch=100))
@@ -86,17 +83,10 @@ def _results(
 @contextmanager
 def serving(command: Sequence[str], settings: Settings, port: int, *, processes: int = 1) -> Iterator[list[int]]:
     """Run servers on a port, and yield their pids once one answers."""
-    variables = os.environ | environment(settings)
-    children = [subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL) for _ in range(processes)]
-    try:
+    with running(settings, *[command] * processes) as pids:
         if not wait_until(lambda: _ready(port), 60):
             raise RuntimeError(f"no server became ready on port {port}")
-        yield [child.pid for child in children]
-    finally:
-        for child in children:
-            child.send_signal(signal.SIGTERM)
-        for child in children:
-            child.wait(20)
+        yield pids
 
 
 def _ready(port: int) -> bool:

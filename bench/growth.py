@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from bench.corpus import events
 from bench.fill import Record, raw_records, validated_records, write
 from bench.gateway import loaded, serving
-from bench.machine import Figure, Machine, running, usage
+from bench.machine import Figure, Machine, eye, running, usage
 from bench.progress import WARM_UP
 from bench.report import Result
 from eye.keys import add_key
@@ -67,20 +66,20 @@ SINKS = Stage(
 
 def measure_processes(machine: Machine) -> list[Result]:
     """Measure one, two and four processes of each stage."""
-    gateways = [_gateway(machine, processes=number) for number in PROCESSES]
-    workers = {
-        stage.name: [_workers(machine, stage, processes=number) for number in PROCESSES] for stage in (STREAM, SINKS)
-    }
-    return _results("processes", PROCESSES, gateways, workers)
+    return _measure(machine, "processes", PROCESSES)
 
 
 def measure_partitions(machine: Machine) -> list[Result]:
     """Measure one process of each stage on few and on many partitions."""
-    gateways = [_gateway(machine, partitions=number) for number in PARTITIONS]
+    return _measure(machine, "partitions", PARTITIONS)
+
+
+def _measure(machine: Machine, what: str, numbers: Sequence[int]) -> list[Result]:
+    gateways = [_gateway(machine, **{what: number}) for number in numbers]
     workers = {
-        stage.name: [_workers(machine, stage, partitions=number) for number in PARTITIONS] for stage in (STREAM, SINKS)
+        stage.name: [_workers(machine, stage, **{what: number}) for number in numbers] for stage in (STREAM, SINKS)
     }
-    return _results("partitions", PARTITIONS, gateways, workers)
+    return _results(what, numbers, gateways, workers)
 
 
 def _results(
@@ -107,7 +106,7 @@ def _gateway(machine: Machine, *, processes: int = 1, partitions: int = 6) -> Fi
     settings = asyncio.run(machine.settings(partitions=partitions, gateway_port=free_port()))
     key = add_key(settings.applications_file, "bench", ["write", "read"])
     port = settings.gateway_port
-    with serving([sys.executable, "-m", "eye", "gateway"], settings, port, processes=processes) as pids:
+    with serving(eye("gateway"), settings, port, processes=processes) as pids:
         single = loaded(port, key, pids, LOAD_SECONDS)
         batches = loaded(port, key, pids, LOAD_SECONDS, batch=100)
     return {
@@ -121,7 +120,7 @@ def _gateway(machine: Machine, *, processes: int = 1, partitions: int = 6) -> Fi
 def _workers(machine: Machine, stage: Stage, *, processes: int = 1, partitions: int = 6) -> Figure:
     settings = asyncio.run(machine.settings(partitions=partitions))
     first, counted = list(stage.records(FIRST_EVENTS, 1)), list(stage.records(EVENTS, 2))
-    with running(settings, *[stage.name] * processes) as pids:
+    with running(settings, *[eye(stage.name)] * processes) as pids:
         asyncio.run(_grouped(settings, stage.group(settings), processes))
         asyncio.run(write(settings, stage.topic(settings), first))
         asyncio.run(_progress(settings, stage, pids, FIRST_EVENTS))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import statistics
-import sys
 import time
 
 import aiohttp
@@ -18,7 +17,7 @@ import psycopg
 from bench.corpus import SESSIONS
 from bench.fill import fill_validated
 from bench.gateway import serving
-from bench.machine import Figure, Machine, measured
+from bench.machine import Figure, Machine, eye, measured
 from bench.report import Result
 from eye.keys import add_key
 from eye.local.notes import free_port
@@ -71,7 +70,7 @@ def measure(machine: Machine) -> list[Result]:
             _sink(settings, f"{settings.topic_prefix}{rows}.{number}.", number + rows) for number in range(REPEAT)
         ]
         sunk.append(statistics.median(figure["rate"] for figure in figures))
-        with serving([sys.executable, "-m", "eye", "gateway"], settings, settings.gateway_port):
+        with serving(eye("gateway"), settings, settings.gateway_port):
             reads.append(asyncio.run(_read(settings, key)))
     kept = sunk[-1] / sunk[0]
     rates = [f"{rows:,}: {rate:,.0f}" for rows, rate in zip(ROWS, sunk, strict=True)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import psycopg
 from bench import seed
 from bench.corpus import events
 from bench.gateway import load, serving
-from bench.machine import Figure, Machine, running, usage
+from bench.machine import Figure, Machine, eye, running, usage
 from bench.report import Result
 from eye.keys import add_key
 from eye.local.notes import free_port
@@ -81,10 +80,10 @@ def _line(settings: Settings, url: str, key: str) -> Iterator[tuple[list[int], f
 
     Yields the pids, and the seconds from the start of the workers to the first row.
     """
-    with serving([sys.executable, "-m", "eye", "gateway"], settings, settings.gateway_port) as pids:
+    with serving(eye("gateway"), settings, settings.gateway_port) as pids:
         load(url, key, "--seconds", 0.1, "--rate", 100)
         begin = time.monotonic()
-        with running(settings, "stream", "sinks") as workers:
+        with running(settings, eye("stream"), eye("sinks")) as workers:
             while not _stored(settings):
                 time.sleep(POLL_SECONDS)
             yield [*pids, *workers], time.monotonic() - begin

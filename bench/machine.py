@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -99,17 +99,19 @@ def measured(module: str, settings: Settings, *arguments: object, seconds: float
 
 
 @contextmanager
-def running(settings: Settings, *stages: str) -> Iterator[list[int]]:
-    """Run a process of each stage named (`eye stream`, `eye sinks`), and yield their pids at once."""
+def running(settings: Settings, *commands: Sequence[str]) -> Iterator[list[int]]:
+    """Run a process of each command, and yield their pids at once."""
     variables = os.environ | environment(settings)
-    workers = [
-        subprocess.Popen([sys.executable, "-m", "eye", stage], env=variables, stderr=subprocess.DEVNULL)
-        for stage in stages
-    ]
+    children = [subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL) for command in commands]
     try:
-        yield [worker.pid for worker in workers]
+        yield [child.pid for child in children]
     finally:
-        for worker in workers:
-            worker.send_signal(signal.SIGTERM)
-        for worker in workers:
-            worker.wait(20)
+        for child in children:
+            child.send_signal(signal.SIGTERM)
+        for child in children:
+            child.wait(20)
+
+
+def eye(stage: str) -> list[str]:
+    """Return the command of a stage: gateway, stream or sinks."""
+    return [sys.executable, "-m", "eye", stage]

@@ -15,11 +15,11 @@ from bench.corpus import events as corpus
 from bench.fill import fill_validated, validated_records
 from bench.machine import Figure, Machine, measured
 from bench.report import Result
+from schemas.record import Record
 from schemas.settings import Settings
 from sinks import copy
 from sinks.rows import event_rows
 from sinks.writer import COPY_EVENTS
-from stream.transport.consumer import Record
 
 ROWS_A_COPY = 10_000
 VALIDATED = 20_000
@@ -52,7 +52,7 @@ def measure(machine: Machine, *, events: int, repeat: int) -> list[Result]:
 def _copy(settings: Settings, number: int) -> Figure:
     """Copy rows that are ready in memory, so many in a transaction; their making is not timed."""
     records = (
-        Record("events.validated", 0, offset, 0, 0, key, value, headers)
+        Record("events.validated", 0, offset, 0, key, value, headers)
         for offset, (key, value, headers) in enumerate(validated_records(number))
     )
     seconds = 0.0

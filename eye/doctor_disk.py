@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from eye.disk import room_at
 from eye.finding import Finding
 from schemas.settings import Settings
 
@@ -19,10 +19,9 @@ _MEND = "Make room, or give it a larger disk: a full one stops everything. Short
 
 def examine_disk(what: str, directory: Path) -> Finding:
     """Tell how much room a directory's disk has left; too little is less than 1 GiB, or than a twentieth."""
-    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    usage = shutil.disk_usage(existing)
-    ok = usage.free >= LEAST_BYTES and usage.free >= LEAST_SHARE * usage.total
-    return Finding(what, ok, f"{_gib(usage.free)} of {_gib(usage.total)} free at {directory}", _MEND)
+    room = room_at(directory)
+    ok = room.free >= LEAST_BYTES and room.free >= LEAST_SHARE * room.size
+    return Finding(what, ok, f"{_gib(room.free)} of {_gib(room.size)} free at {directory}", _MEND)
 
 
 def examine_data_dir(settings: Settings) -> Iterator[Finding]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from typing import Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
-LogFormat = Literal["auto", "json", "text"]
+from schemas.settings import LogFormat
 
 log = logging.getLogger(__name__)
 

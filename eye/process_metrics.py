@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from prometheus_client import CollectorRegistry, Info, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from eye.disk import room_at
 from schemas.settings import Settings
 
 
@@ -40,9 +40,8 @@ class DiskCollector(Collector):
         free = GaugeMetricFamily("eye_disk_free_bytes", "Room left for us on a directory's disk.", labels=["what"])
         size = GaugeMetricFamily("eye_disk_size_bytes", "Size of a directory's disk.", labels=["what"])
         for what, directory in self._directories.items():
-            existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
             with suppress(OSError):
-                usage = shutil.disk_usage(existing)
-                free.add_metric([what], usage.free)
-                size.add_metric([what], usage.total)
+                room = room_at(directory)
+                free.add_metric([what], room.free)
+                size.add_metric([what], room.size)
         return [free, size]

@@ -30,6 +30,7 @@ def guarded(blocked: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         done.set()
+        thread.join()  # before the loop closes, which a late tick could not be put to
 
 
 def _watch(loop: asyncio.AbstractEventLoop, done: threading.Event, blocked: Callable[[], None]) -> None:

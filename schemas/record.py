@@ -85,6 +85,12 @@ def place(topic: str, partition: int, offset: int | None = None) -> dict[str, st
     return found if offset is None else found | {"offset": offset}
 
 
+def log_fields(record: RawRecord) -> dict[str, str | int]:
+    """Return where a record stands, and its event_id, as the fields of a log line; nothing of what was sent."""
+    where = place(record.topic, record.partition, record.offset)
+    return where | {"event_id": open_envelope(record).event_id}
+
+
 def from_millis(millis: int) -> datetime:
     """Return the UTC time of milliseconds since 1970. Raises ValueError or OverflowError out of range."""
     return datetime.fromtimestamp(millis / 1000, UTC)
@@ -117,14 +123,22 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
 
 
+def gateway_values(headers: Headers) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None] | None:
+    """Return the values of GATEWAY_HEADERS where a record has just these, in their order; else None."""
+    if len(headers) != 4:
+        return None
+    (first, event_id), (second, application), (third, received_at), (fourth, traceparent) = headers
+    if (first, second, third, fourth) != GATEWAY_HEADERS:
+        return None
+    return event_id, application, received_at, traceparent
+
+
 def open_envelope(raw: RawRecord) -> Envelope:
     """Read a raw record's headers. Never fails: what is unreadable counts as absent."""
-    headers = raw.headers
-    if len(headers) == 4:
-        (first, event_id), (second, application), (third, received_at), (fourth, _) = headers
-        if (first, second, third, fourth) == GATEWAY_HEADERS:  # nearly always, and faster than by name
-            return _envelope(raw, event_id, application, received_at)
-    found = dict(headers)
+    if (sent := gateway_values(raw.headers)) is not None:  # nearly always, and faster than by name
+        event_id, application, received_at, _ = sent
+        return _envelope(raw, event_id, application, received_at)
+    found = dict(raw.headers)
     return _envelope(raw, found.get(EVENT_ID), found.get(APPLICATION), found.get(RECEIVED_AT))
 
 

@@ -26,6 +26,7 @@ _ADDRESS = re.compile(r"([^:\s]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
+LogFormat = Literal["auto", "json", "text"]
 
 SECRETS_DIR = "/run/secrets"
 """Where files with settings lie, unless EYE_SECRETS_DIR names another directory."""
@@ -163,9 +164,7 @@ class Settings(BaseSettings):
     stream_port: Port | None = Field(None, description="Port of a stream worker's status page. Empty: none.")
     sinks_port: Port | None = Field(None, description="Port of a sink worker's status page. Empty: none.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
-    log_format: Literal["auto", "json", "text"] = Field(
-        "auto", description="How log lines look; auto: text at a terminal, else JSON."
-    )
+    log_format: LogFormat = Field("auto", description="How log lines look; auto: text at a terminal, else JSON.")
     traces: bool = Field(
         False, description="Send spans by OTLP over HTTP, as the OTEL_ variables say; needs the extra `otel`."
     )

@@ -9,9 +9,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sinks.storage import Storage
-
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_RECORDS = (1, 10, 100, 1_000, 10_000)
+from stream.transport import buckets
 
 
 class SinkMetrics:
@@ -28,17 +26,17 @@ class SinkMetrics:
             "eye_sinks_refused_total", "Records that Postgres refused for good.", ["table"], registry=registry
         )
         self._chunk_records = Histogram(
-            "eye_sinks_chunk_records", "Records of a chunk.", ["table"], buckets=_RECORDS, registry=registry
+            "eye_sinks_chunk_records", "Records of a chunk.", ["table"], buckets=buckets.RECORDS, registry=registry
         )
         self._seconds = Histogram(
             "eye_sinks_chunk_seconds",
             "Time from a chunk to its committed rows.",
             ["table"],
-            buckets=_SECONDS,
+            buckets=buckets.SECONDS,
             registry=registry,
         )
         self._copy = Histogram(
-            "eye_sinks_copy_seconds", "Time of one COPY.", ["table"], buckets=_SECONDS, registry=registry
+            "eye_sinks_copy_seconds", "Time of one COPY.", ["table"], buckets=buckets.SECONDS, registry=registry
         )
 
         self._months_ahead = Gauge(

@@ -9,7 +9,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import AsyncConnection, errors
 
-from schemas.record import RawRecord, open_envelope, place, source_of
+from schemas.record import log_fields, source_of
 from sinks.rows import Refused, Row, event_key, refused_row
 from sinks.writer import RejectedWriter, Writer
 from stream.transport.chunk import Chunk
@@ -88,21 +88,15 @@ async def set_aside(connection: AsyncConnection, refused: Sequence[Refused]) -> 
     unique = {event_key(row): row for row in map(refused_row, refused)}
     await RejectedWriter().write(connection, list(unique.values()))
     for record, reason in refused:
-        log.warning("%s is set aside; its rejected event says why", source_of(record), extra=_fields(record))
+        log.warning("%s is set aside; its rejected event says why", source_of(record), extra=log_fields(record))
         log.debug("%s is set aside: %s", source_of(record), reason)
 
 
 async def skip(connection: AsyncConnection, refused: Sequence[Refused]) -> None:
     """Log refused records and store nothing: for summaries, which their session's next one replaces."""
     for record, reason in refused:
-        log.error("%s is skipped; its reason is logged at DEBUG", source_of(record), extra=_fields(record))
+        log.error("%s is skipped; its reason is logged at DEBUG", source_of(record), extra=log_fields(record))
         log.debug("%s is skipped: %s", source_of(record), reason)
-
-
-def _fields(record: RawRecord) -> dict[str, str | int]:
-    """A log line's fields; Postgres' reason is none of them: it may quote the payload."""
-    where = place(record.topic, record.partition, record.offset)
-    return where | {"event_id": open_envelope(record).event_id}
 
 
 def _reason(error: psycopg.Error) -> str:

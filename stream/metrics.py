@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from schemas.verdict import Accepted, Rejected, Verdict
+from stream.transport import buckets
 
 _WORDS = {Accepted: "accepted", Rejected: "rejected"}
 
@@ -16,8 +17,6 @@ OTHER = "other"
 """What a label says of a type that the catalogue lacks, and of an application beyond the first so many."""
 
 MAX_APPLICATIONS = 1_000
-
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class StreamMetrics:
@@ -49,18 +48,18 @@ class StreamMetrics:
             registry=registry,
         )
         self._records = Histogram(
-            "eye_stream_chunk_records", "Records of a chunk.", buckets=(1, 10, 100, 1_000, 10_000), registry=registry
+            "eye_stream_chunk_records", "Records of a chunk.", buckets=buckets.RECORDS, registry=registry
         )
         self._seconds = Histogram(
             "eye_stream_chunk_seconds",
             "Time from a chunk to its committed transaction.",
-            buckets=_SECONDS,
+            buckets=buckets.SECONDS,
             registry=registry,
         )
         self._transaction = Histogram(
             "eye_stream_transaction_seconds",
             "Time from a Kafka transaction's beginning to its commit, the writing of its records included.",
-            buckets=_SECONDS,
+            buckets=buckets.SECONDS,
             registry=registry,
         )
 

@@ -38,14 +38,13 @@ def _common_headers(raw: RawRecord, verdict: Verdict) -> Headers:
 
 
 def _as_a_gateway_writes(headers: Headers) -> bool:
-    if len(headers) != 4:
+    values = record.gateway_values(headers)
+    if values is None:
         return False
-    (first, event_id), (second, application), (third, received_at), (fourth, trace) = headers
-    if (first, second, third, fourth) != record.GATEWAY_HEADERS:
+    event_id, application, received_at, traceparent = values
+    if not (event_id and application and received_at and traceparent):
         return False
-    if not (event_id and application and received_at and trace):
-        return False
-    return len(event_id) + len(application) + len(received_at) + len(trace) <= _MAX_HEADERS_BYTES
+    return len(event_id) + len(application) + len(received_at) + len(traceparent) <= _MAX_HEADERS_BYTES
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from faust.types import TP
 
-from schemas.record import RawRecord, open_envelope, place
+from schemas.record import RawRecord, log_fields, place
 from stream.transport.chunk import Chunk, split
 from stream.transport.reading import Reading
 from stream.transport.work import PartitionWork, PositionMoved
@@ -101,9 +101,7 @@ class _PartitionTask:
         self.chunks.put_nowait(None)
         _, unfinished = await asyncio.wait([self._task], timeout=LETTING_GO_SECONDS)
         if unfinished:
-            log.warning(
-                "%s:%d is let go in the middle of a chunk", *self.tp, extra=place(self.tp.topic, self.tp.partition)
-            )
+            log.warning("%s:%d is let go in the middle of a chunk", *self.tp, extra=place(*self.tp))
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
@@ -113,7 +111,7 @@ class _PartitionTask:
             try:
                 await self._open_and_process()
             except PositionMoved as moved:
-                log.info("%s:%d: %s", *self.tp, moved, extra=place(self.tp.topic, self.tp.partition))
+                log.info("%s:%d: %s", *self.tp, moved, extra=place(*self.tp))
             except Exception as error:
                 self._note_failure(error)
             finally:
@@ -160,8 +158,7 @@ class _PartitionTask:
                 "%s:%d: the record at offset %d keeps failing",
                 *self.tp,
                 failing.offset,
-                extra=place(self.tp.topic, self.tp.partition, failing.offset)
-                | {"event_id": open_envelope(failing).event_id},
+                extra=log_fields(failing),
             )
 
     async def _next_chunk(self, position: int) -> Chunk | None:

@@ -37,12 +37,13 @@ class PartitionCollector:
         now = time.monotonic()
         for tp, status in self._status().items():
             where = [tp.topic, str(tp.partition)]
+            behind = self._lag(tp, status.position)
             failures.add_metric(where, status.failures)
-            standstill.add_metric(where, standstill_seconds(status, self._lag(tp, status.position), now))
+            standstill.add_metric(where, standstill_seconds(status, behind, now))
             if status.position is not None:
                 position.add_metric(where, status.position)
-                lag.add_metric(where, self._lag(tp, status.position))
-                seconds.add_metric(where, lag_seconds(status, self._lag(tp, status.position), now))
+                lag.add_metric(where, behind)
+                seconds.add_metric(where, lag_seconds(status, behind, now))
         return [position, lag, seconds, failures, standstill]
 
 

@@ -15,9 +15,9 @@ import typer
 from aiokafka.errors import KafkaConnectionError
 
 from eye.command import _serve
-from eye.logs import LogFormat, configure_logs
+from eye.logs import configure_logs
 from schemas.record import place
-from schemas.settings import Settings
+from schemas.settings import LogFormat, Settings
 
 log = logging.getLogger("stream.transport.partitions")
 

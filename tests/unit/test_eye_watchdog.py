@@ -44,3 +44,10 @@ async def test_a_loop_that_is_merely_busy_is_not_told_of() -> None:
             await asyncio.sleep(0)
 
     assert not told.is_set()
+
+
+async def test_the_thread_has_ended_before_the_loop_can() -> None:
+    with guarded(lambda: None):
+        await asyncio.sleep(0.02)
+
+    assert "watchdog" not in {thread.name for thread in threading.enumerate()}
