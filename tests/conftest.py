@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
+from eye.local import notes
 from eye.topics import create_topics
 from schemas.settings import Settings
 from sinks.migrate import migrate
@@ -34,9 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
-    """Have Ctrl-C mean something to every process that a test starts: a shell's background job ignores it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Have Ctrl-C mean something to every process that a test starts: a shell's background job ignores it.
+
+    Where tests run side by side, each worker takes ports that the others leave alone.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if worker := getattr(config, "workerinput", None):
+        notes.PORTS = notes.PORTS[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,7 +8,9 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-_PORTS = range(20_000, 32_768)
+PORTS = range(20_000, 32_768)
+"""Those to choose from where none is preferred."""
+
 _promised: set[int] = set()
 
 
@@ -40,7 +42,7 @@ def free_port(*preferred: int | None) -> int:
     for port in preferred:
         if port is not None and _is_free(port):
             return port
-    candidates = (port for port in random.sample(_PORTS, len(_PORTS)) if port not in _promised)
+    candidates = (port for port in random.sample(PORTS, len(PORTS)) if port not in _promised)
     port = next(port for port in candidates if _is_free(port))
     _promised.add(port)
     return port

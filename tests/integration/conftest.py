@@ -10,9 +10,9 @@ from eye.local.choice import Kafka
 from tests.servers import Infra
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def brittle(infra: Infra, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """A broker that tests may break."""
+    """A broker that tests may break; one for each file, since with many partitions it is long in coming back."""
     broker = infra.make_kafka(tmp_path_factory.mktemp("brittle"), None)
     broker.start()
     yield broker

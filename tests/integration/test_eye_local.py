@@ -263,7 +263,7 @@ def test_a_port_that_is_taken_is_left_alone() -> None:
 
 
 def test_no_port_is_promised_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eye.local.notes._PORTS", range(31_000, 31_010))
+    monkeypatch.setattr("eye.local.notes.PORTS", range(31_000, 31_010))
 
     ports = [free_port() for _ in range(5)]
 

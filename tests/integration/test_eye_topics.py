@@ -15,6 +15,7 @@ from eye.topics import check_topics, create_topics, missing_topics
 from schemas.settings import Settings
 from schemas.topics import topic_names, topic_specs
 from tests.integration.test_eye_command import run_eye
+from tests.integration.test_gateway_builders import eventually
 from tests.servers import Infra
 
 
@@ -105,6 +106,11 @@ async def topics_after_all_that_was_asked_for(settings: Settings) -> set[str]:
     await admin.start()
     try:
         await admin.create_topics([NewTopic("asked.for.last", 1, 1)])
+
+        async def is_known() -> bool:
+            return "asked.for.last" in await admin.list_topics()
+
+        await eventually(is_known)
         return set(await admin.list_topics())
     finally:
         await admin.close()
