@@ -25,6 +25,12 @@ class SinkMetrics:
         self._refused = Counter(
             "eye_sinks_refused_total", "Records that Postgres refused for good.", ["table"], registry=registry
         )
+        self._frozen = Counter(
+            "eye_sinks_frozen_sessions_total",
+            "Sessions of frozen workers that were ended, since they held a position.",
+            ["table"],
+            registry=registry,
+        )
         self._chunk_records = Histogram(
             "eye_sinks_chunk_records", "Records of a chunk.", ["table"], buckets=buckets.RECORDS, registry=registry
         )
@@ -66,6 +72,10 @@ class SinkMetrics:
         self._records.labels(table).inc(records)
         self._rows.labels(table).inc(rows)
         self._refused.labels(table).inc(refused)
+
+    def count_frozen(self, table: str) -> None:
+        """Count a session that was ended since its worker is frozen."""
+        self._frozen.labels(table).inc()
 
     def show(self, storage: Storage, now: datetime) -> None:
         """Show the state of the tables."""

@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors
 
 from schemas.record import RawRecord, place
+from sinks.frozen import end_frozen_holder
 from sinks.metrics import SinkMetrics
 from sinks.pool import Pool, lend
 from sinks.refused import Refusals, is_refusal, write_what_can_be
@@ -119,7 +120,8 @@ class TablePartition(PartitionWork, Position, Generic[R]):
     The position stands in eye.sink_positions and moves in the transaction of the rows, by compare-and-set:
     whoever else has the partition waits for that transaction, and then finds the position moved. Whatever
     Postgres is in no state to do leaves `process` as an exception, with nothing stored; `open` tells
-    afterwards, even when the connection broke in the middle of the commit.
+    afterwards, even when the connection broke in the middle of the commit. A session that has the position
+    locked and waits for its client has lost the partition, and is ended.
     """
 
     def __init__(
@@ -171,7 +173,12 @@ class TablePartition(PartitionWork, Position, Generic[R]):
     async def process(self, chunk: Chunk) -> None:
         """Store a chunk and advance the position to its end. A row that is refused for good is set aside."""
         with self._metrics.chunk(self._table.name):
-            stored, refused = await store(self._pool, self._table, chunk, self, self._max_refused_share)
+            try:
+                stored, refused = await store(self._pool, self._table, chunk, self, self._max_refused_share)
+            except errors.LockNotAvailable:
+                if await end_frozen_holder(self._pool, *self._key):
+                    self._metrics.count_frozen(self._table.name)
+                raise
         self._metrics.count(self._table.name, records=len(chunk.records), rows=stored, refused=refused)
 
     async def advance(self, connection: AsyncConnection, chunk: Chunk, rows: int) -> None:
