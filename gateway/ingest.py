@@ -96,7 +96,7 @@ async def _publish(publisher: Publisher, items: Sequence[Item], records: Sequenc
 
 
 def _traceparent(request: web.Request) -> str:
-    return request.get(TRACED_AS) or request.headers.get(TRACEPARENT, "")
+    return request[TRACED_AS] if TRACED_AS in request else request.headers.get(TRACEPARENT, "")
 
 
 def make_records(application: str, items: Sequence[Item], sent: str) -> list[OutgoingRecord]:

@@ -60,6 +60,5 @@ def _may_be_plain(message: RawRequestMessage, payload: StreamReader) -> bool:
         and payload.exception() is None
         and message.version == HttpVersion11
         and not (message.should_close or message.upgrade or message.chunked)
-        and headers.get(hdrs.CONTENT_TYPE) == "application/json"
         and not any(name in headers for name in _SPECIAL)
     )

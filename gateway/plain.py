@@ -15,7 +15,7 @@ from aiohttp.http_parser import RawRequestMessage
 
 from gateway.access import find_grant
 from gateway.answers import answer_bytes, problem_bytes
-from gateway.body import LARGE_BYTES
+from gateway.body import JSON_TYPES, LARGE_BYTES, media_type
 from gateway.ingest import make_durable, make_records
 from gateway.intake import Intake
 from gateway.keys import Grant, Scope
@@ -50,14 +50,19 @@ class Plain:
         self._room = room
 
     def take(self, connection: ClientConnection, message: RawRequestMessage, body: bytes) -> PlainRequest | None:
-        """Return a request that is plain, with a seat; None for any other, as if it had not been looked at."""
+        """Begin with a request that is plain; None for any other, as if it had not been looked at."""
         began = time.perf_counter()
+        if len(body) > LARGE_BYTES or media_type(message.headers) not in JSON_TYPES or self._gateway.traffic.stopping:
+            return None
         try:
             grant = find_grant(self._gateway.keys, message.headers)
             seat = self._room.lend()
         except Problem:
             return None
-        intake = self._read(grant, body, seat)
+        try:
+            intake = self._read(grant, body, seat)
+        except Exception:  # whatever it is, aiohttp's way meets it again, and tells of it
+            intake = None
         if intake is None:
             self._room.take_back(seat)
             return None
@@ -86,15 +91,12 @@ class Plain:
         gateway.traffic.count("POST", path, status, time.perf_counter() - request.began)
 
     def _read(self, grant: Grant, body: bytes, seat: Seat) -> Intake | None:
-        """Return the events of a body where all of them can be stored now."""
-        if len(body) > LARGE_BYTES or Scope.WRITE not in grant.scopes or self._gateway.traffic.stopping:
+        """Return the events of a body where each can be stored, and the room and the rate limits let all of them in."""
+        if Scope.WRITE not in grant.scopes:
             return None
-        try:
-            intake = self._gateway.reader.read(body)
-            if not intake.items or [item for item in intake.items if item.status is not Status.OK]:
-                return None
-            seat.take(len(body) + len(intake.items) * EVENT_BYTES)
-            self._gateway.rates.take(grant.limits, len(intake.items))
-        except Problem:
+        intake = self._gateway.reader.read(body)
+        if not intake.items or any(item.status is not Status.OK for item in intake.items):
             return None
+        seat.take(len(body) + len(intake.items) * EVENT_BYTES)
+        self._gateway.rates.take(grant.limits, len(intake.items))
         return intake

@@ -58,7 +58,7 @@ class Room:
         metrics.bytes_under_way.set_function(lambda: self.bytes)
 
     def lend(self) -> Seat:
-        """Lend a seat until it is taken back. Raises Overloaded where there is none, or the event loop lags under load."""
+        """Lend a seat until it is taken back. Raises Overloaded where there is none, or the event loop lags."""
         if self.requests >= self.max_requests or (self._is_busy() and time.monotonic() > self._beat_due + LATE_SECONDS):
             raise Overloaded("Too many requests are under way: send it again.")
         self.requests += 1
