@@ -190,7 +190,7 @@ async def test_a_bug_is_answered_as_a_problem(door: Door, caplog: pytest.LogCapt
     async def broken(_: Sequence[OutgoingRecord]) -> list[bool]:
         raise ZeroDivisionError
 
-    door.gateway.publisher.publish = broken  # type: ignore[method-assign]
+    door.gateway.publisher.publish = broken  # type: ignore[method-assign, assignment]
     door.connection.data_received(door.post())
 
     assert await door.answered() == [500]
