@@ -162,7 +162,7 @@ class ClientConnection(web.RequestHandler):
         self._answering: asyncio.Task[None] | None = None
         self._early = b""
         if clients.plain is not None:
-            self._parser = cast(Any, PlainFirst(self._parser, self, self._loop, partial(self._take, clients.plain)))
+            self._parser = cast(Any, PlainFirst(self._parser, partial(self._take, clients.plain)))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
@@ -182,8 +182,9 @@ class ClientConnection(web.RequestHandler):
             self._early += data
             self._pause_transport_reading()
             return
+        expected = self._head_limit is None and self._expects_head()
         super().data_received(data)
-        if data and self._head_limit is None and not self._messages and self._expects_head():
+        if data and expected and not self._messages and self._clients.is_waiting(self):
             self._head_limit = self._loop.call_later(
                 self._clients.head_seconds,
                 self.end,

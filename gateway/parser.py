@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiohttp import HttpVersion11, StreamReader, hdrs
-from aiohttp.base_protocol import BaseProtocol
+from aiohttp import EMPTY_PAYLOAD, HttpVersion11, StreamReader, hdrs
 from aiohttp.http_parser import RawRequestMessage
 
 _PATHS = frozenset({"/events", "/events/"})
@@ -22,10 +20,10 @@ Take = Callable[[RawRequestMessage, bytes], bool]
 class PlainFirst:
     """Offers a request to `take` when it came alone and whole; has the parser's face otherwise."""
 
-    def __init__(self, parser: Any, protocol: BaseProtocol, loop: asyncio.AbstractEventLoop, take: Take) -> None:
+    __slots__ = ("_parser", "_take")
+
+    def __init__(self, parser: Any, take: Take) -> None:
         self._parser = parser
-        self._protocol = protocol
-        self._loop = loop
         self._take = take
 
     def __getattr__(self, name: str) -> Any:
@@ -36,19 +34,11 @@ class PlainFirst:
         messages, upgraded, tail = self._parser.feed_data(data)
         if len(messages) == 1 and _may_be_plain(*messages[0]):
             message, payload = messages[0]
-            body = payload.read_nowait()
-            if self._take(message, body):
+            # looked at, not read: reading tells the parser to go on
+            if self._take(message, b"".join(payload._buffer)):
                 self._parser.message_consumed()
-                messages = ()
-            else:
-                messages = [(message, self._whole(body))]
+                return (), upgraded, tail
         return messages, upgraded, tail
-
-    def _whole(self, body: bytes) -> StreamReader:
-        payload = StreamReader(self._protocol, max(1, len(body)), loop=self._loop)
-        payload.feed_data(body)
-        payload.feed_eof()
-        return payload
 
 
 def _may_be_plain(message: RawRequestMessage, payload: StreamReader) -> bool:
@@ -56,6 +46,7 @@ def _may_be_plain(message: RawRequestMessage, payload: StreamReader) -> bool:
     return (
         message.path in _PATHS
         and message.method == "POST"
+        and payload is not EMPTY_PAYLOAD
         and payload.is_eof()
         and payload.exception() is None
         and message.version == HttpVersion11

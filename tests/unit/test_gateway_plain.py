@@ -171,6 +171,16 @@ async def test_what_comes_before_the_answer_is_kept_from_being_read_and_answered
     assert door.wire.reading
 
 
+async def test_requests_that_come_all_at_once_are_answered_in_their_order(door: Door) -> None:
+    posts = [door.post(EVENT[:-1] + b', "event_id": "p-%d"}' % number) for number in range(100)]
+
+    door.connection.data_received(b"".join(posts) + door.post(b"{"))
+
+    assert await door.answered(101) == [202] * 100 + [400]
+    places = [door.wire.answers.index(b'"p-%d"' % number) for number in range(100)]
+    assert places == sorted(places)
+
+
 async def test_a_client_that_goes_before_its_answer_leaves_nothing_behind(door: Door) -> None:
     door.go_on.clear()
     door.connection.data_received(door.post())
