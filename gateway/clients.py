@@ -195,7 +195,7 @@ class ClientConnection(web.RequestHandler):
     def answer(self, answer: bytes, *, close: bool) -> None:
         """Answer the plain request that is under way; `close`: for good."""
         self._answering = None
-        if self.transport is None:
+        if self.transport is None or self.transport.is_closing():
             return
         self.transport.write(answer)
         if close:
