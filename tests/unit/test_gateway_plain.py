@@ -156,6 +156,60 @@ async def something(door: Door) -> bytes:
     return door.wire.answers
 
 
+ODD = [
+    b"",
+    b" ",
+    b"{}",
+    b"[]",
+    b"null",
+    b"1",
+    b'"x"',
+    b"[[]]",
+    b"{",
+    b"[",
+    b"\xff",
+    b"\x00",
+    b"NaN",
+    b"\xef\xbb\xbf" + EVENT,
+    b"\n" + EVENT + b"\n",
+    EVENT + b"x",
+    EVENT + EVENT,
+    EVENT.replace(b'"s"', b'""'),
+    EVENT.replace(b'"s"', b"7"),
+    EVENT.replace(b'"s"', b'"\\u0000"'),
+    EVENT.replace(b'"s"', b'"\\ud800"'),
+    EVENT.replace(b'"s"', b'"\xff"'),
+    EVENT.replace(b'"s"', b'"' + b"s" * 129 + b'"'),
+    EVENT.replace(b"{}", b"NaN"),
+    EVENT.replace(b"{}", b"[" * 5000),
+    EVENT.replace(b"{}", b"[" * 5000 + b"]" * 5000),
+    EVENT.replace(b"{}", b'"' + b"x" * 70_000 + b'"'),
+    EVENT[:-1] + b', "event_id": 1}',
+    EVENT[:-1] + b', "event_id": ""}',
+    EVENT[:-1] + b', "event_id": "mine"}',
+    EVENT[:-1] + b', "session_id": "t"}',
+    EVENT[:-1] + b', "events": []}',
+    b'{"events": 1}',
+    b'{"events": []}',
+    b'{"events": [1]}',
+    b"[" + EVENT + b",]",
+    b"[" + EVENT + b", null]",
+    b"[" + b",".join([EVENT] * 1000) + b"]",
+]
+
+
+@pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
+async def test_any_body_is_answered_as_aiohttp_would(door: Door, body: bytes) -> None:
+    door.connection.data_received(door.post(body))
+    await door.answered()
+    first, door.wire.answers = door.wire.answers, b""
+
+    door.connection.data_received(door.post(body, "Prefer: nothing"))
+    await door.answered()
+
+    assert parts(first) == parts(door.wire.answers)
+
+
 async def test_what_comes_before_the_answer_is_kept_from_being_read_and_answered_behind_it(door: Door) -> None:
     door.go_on.clear()
     door.connection.data_received(door.post())
