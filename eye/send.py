@@ -101,5 +101,5 @@ def _with_id(line: bytes) -> bytes:
         return line
     if not isinstance(event, dict) or "event_id" in event:
         return line
-    event_id = json.dumps(str(uuid7(time.time_ns() // 1_000_000, os.urandom(10)))).encode()
+    event_id = json.dumps(uuid7(time.time_ns() // 1_000_000, os.urandom(10))).encode()
     return b'{"event_id": ' + event_id + (b", " if event else b"") + line[1:].lstrip()

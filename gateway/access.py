@@ -9,7 +9,7 @@ from enum import Enum
 
 from aiohttp import web
 
-from gateway.keys import Grant, Scope
+from gateway.keys import Grant, KeyRing, Scope
 from gateway.problems import Forbidden, Handler, Unauthorized
 from gateway.state import GATEWAY, GRANT
 
@@ -29,7 +29,7 @@ def guarded(handler: Handler, access: Access) -> Handler:
     wanted = access.value
 
     async def guard(request: web.Request) -> web.StreamResponse:
-        grant = _grant(request)
+        grant = find_grant(request.app[GATEWAY].keys, request.headers)
         if wanted and not wanted & grant.scopes:
             scopes = " or ".join(sorted(wanted))
             raise Forbidden(f"This key of {grant.application} lacks the scope {scopes}.")
@@ -39,11 +39,12 @@ def guarded(handler: Handler, access: Access) -> Handler:
     return guard
 
 
-def _grant(request: web.Request) -> Grant:
-    key = presented_key(request.headers)
+def find_grant(keys: KeyRing, headers: Mapping[str, str]) -> Grant:
+    """Return what the key of a request opens. Raises Unauthorized where there is none, or none that is known."""
+    key = presented_key(headers)
     if key is None:
         raise Unauthorized("Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`.")
-    grant = request.app[GATEWAY].keys.find(key)
+    grant = keys.find(key)
     if grant is None:
         raise Unauthorized("This key is not known.")
     return grant

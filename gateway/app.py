@@ -25,6 +25,7 @@ from gateway.keys import KeyRing
 from gateway.metrics import Metrics
 from gateway.openapi import openapi
 from gateway.outgoing import RECORD_OVERHEAD
+from gateway.plain import Plain
 from gateway.problems import Handler, answer_problems
 from gateway.publisher import Publisher
 from gateway.rates import Rates
@@ -89,6 +90,8 @@ def build_app(
         threads=ThreadPoolExecutor(THREADS, "large bodies"),
     )
     app[TRACING] = Tracing()
+    if spans is None:
+        clients.plain = Plain(app[GATEWAY], room)
     for route in _routes(settings, spans):
         handler = route.handler if route.access is Access.OPEN else guarded(room.seated(route.handler), route.access)
         app.router.add_route(route.method, route.path, handler)

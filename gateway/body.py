@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.compression import decompress
 from gateway.intake import Intake
@@ -31,7 +31,7 @@ async def read_events(request: web.Request) -> Intake:
     """Read the events of a request. Raises a Problem of 400, 408, 413, 415 or 503."""
     gateway, seat = request.app[GATEWAY], request[SEAT]
     max_bytes = gateway.settings.max_request_bytes
-    content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    content_type = media_type(request.headers)
     if content_type not in JSON_TYPES and content_type not in NDJSON_TYPES:
         raise Unsupported("Content-Type is application/json, or application/x-ndjson for one event a line.")
     try:
@@ -45,6 +45,11 @@ async def read_events(request: web.Request) -> Intake:
     intake = await aside(gateway, len(body), lambda: read(body))
     seat.take(len(intake.items) * EVENT_BYTES)
     return intake
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """Return the type of a body, in lower case and without parameters; empty where none is given."""
+    return headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
 
 
 async def aside(gateway: Gateway, size: int, work: Callable[[], T]) -> T:

@@ -11,13 +11,17 @@ import logging
 import resource
 import socket
 from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_parser import RawRequestMessage
 
+from gateway.answers import problem_bytes
 from gateway.metrics import Metrics
+from gateway.parser import PlainFirst
 from gateway.problems import (
     BadRequest,
     HeadersTooLarge,
@@ -25,10 +29,12 @@ from gateway.problems import (
     Overloaded,
     Problem,
     RequestTimeout,
-    problem_body,
     problem_response,
 )
 from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.plain import Plain
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +43,9 @@ READ_BUFFER_BYTES = 64 * 1024
 
 LINGER_SECONDS = 3.0
 """How long the rest of a refused body is read, so that the sender sees the answer."""
+
+ANSWER_SECONDS = 2.0
+"""How long a plain request may take at most, whatever Kafka does."""
 
 RESERVED_FILES = 100
 """Open files that are not clients': Kafka's and Postgres' connections, libraries, logs."""
@@ -65,7 +74,10 @@ _SAID = {
 
 
 class Clients:
-    """The connections of one gateway, those that wait for a request in the order they began to."""
+    """The connections of one gateway, those that wait for a request in the order they began to.
+
+    `plain` answers plain requests; without it aiohttp answers them like all others.
+    """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.head_seconds = settings.head_seconds
@@ -76,6 +88,7 @@ class Clients:
         self._waiting: dict[web.RequestHandler, None] = {}
         self._closed = metrics.connections_closed
         self._quiet_until: dict[Reason, float] = {}
+        self.plain: Plain | None = None
         metrics.connections.set_function(lambda: len(self._open))
 
     def connection(self, server: web.Server) -> ClientConnection:
@@ -113,17 +126,16 @@ class Clients:
         """Whether no request of the connection is under way."""
         return connection in self._waiting
 
-    def busy(self, request: web.Request) -> None:
+    def busy(self, connection: web.RequestHandler, body: StreamReader) -> None:
         """Note that a request is under way."""
-        connection = request.protocol
         self._waiting.pop(connection, None)
         if isinstance(connection, ClientConnection):
-            connection.head_came(request.content)
+            connection.head_came(body)
 
-    def wait(self, request: web.Request) -> None:
+    def wait(self, connection: web.RequestHandler) -> None:
         """Note that a request has been answered."""
-        if request.protocol in self._open:
-            self._waiting[request.protocol] = None
+        if connection in self._open:
+            self._waiting[connection] = None
 
     def tell(self, connection: ClientConnection, reason: Reason) -> None:
         """Count a connection that was closed, and log it unless that was done a moment ago."""
@@ -139,7 +151,7 @@ class Clients:
 class ClientConnection(web.RequestHandler):
     """One connection, with its time limits."""
 
-    __slots__ = ("_body", "_clients", "_head_limit", "_reading_limit")
+    __slots__ = ("_answering", "_body", "_clients", "_early", "_head_limit", "_reading_limit")
 
     def __init__(self, clients: Clients, server: web.Server, **options: Any) -> None:
         super().__init__(server, **options)
@@ -147,6 +159,10 @@ class ClientConnection(web.RequestHandler):
         self._body: StreamReader | None = None
         self._head_limit: asyncio.TimerHandle | None = None
         self._reading_limit: asyncio.TimerHandle | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._early = b""
+        if clients.plain is not None:
+            self._parser = cast(Any, PlainFirst(self._parser, partial(self._take, clients.plain)))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
@@ -161,15 +177,52 @@ class ClientConnection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; the first ones of a head start its time."""
-        if data and self._head_limit is None and self._expects_head():
+        """Take bytes; the first ones of a head that isn't whole start its time."""
+        if self._answering is not None:
+            self._early += data
+            self._pause_transport_reading()
+            return
+        expected = self._head_limit is None and self._expects_head()
+        super().data_received(data)
+        if data and expected and not self._messages and self._clients.is_waiting(self):
             self._head_limit = self._loop.call_later(
                 self._clients.head_seconds,
                 self.end,
                 Reason.SLOW_HEAD,
                 RequestTimeout("The head of a request has to come faster."),
             )
-        super().data_received(data)
+
+    def answer(self, answer: bytes, *, close: bool) -> None:
+        """Answer the plain request that is under way; `close`: for good."""
+        self._answering = None
+        if self.transport is None or self.transport.is_closing():
+            return
+        self.transport.write(answer)
+        if close:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._early:
+            early, self._early = self._early, b""
+            self._resume_transport_reading()
+            self.data_received(early)
+
+    def _take(self, plain: Plain, message: RawRequestMessage, body: bytes) -> bool:
+        """Begin to answer a request that is plain, where no other is under way."""
+        request = plain.take(self, message, body) if self._is_idle() else None
+        if request is None:
+            return False
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout + ANSWER_SECONDS
+        self._answering = self._loop.create_task(plain.answer(self, request))
+        return True
+
+    def _is_idle(self) -> bool:
+        waiter = self._waiter
+        return (
+            waiter is not None
+            and not waiter.done()
+            and not (self._messages or self._paused or self._reading_paused or self._buffer_paused)
+        )
 
     def head_came(self, body: StreamReader) -> None:
         """Stop the time of a head; the body follows."""
@@ -190,7 +243,7 @@ class ClientConnection(web.RequestHandler):
         """Close the connection; `problem`: with an answer."""
         self._clients.tell(self, reason)
         if problem is not None and self.transport is not None:
-            self.transport.write(_last_answer(problem))
+            self.transport.write(problem_bytes(problem, close=True))
         self.force_close()
 
     def handle_error(
@@ -260,16 +313,3 @@ def _malformed(error: BaseException | None) -> Problem:
     if isinstance(error, LineTooLong):
         return HeadersTooLarge("A line of the request's head is too long.")
     return BadRequest("This is no valid HTTP request.")
-
-
-def _last_answer(problem: Problem) -> bytes:
-    """Return the answer to a request that never became one."""
-    status, body = HTTPStatus(problem.status), problem_body(problem)
-    headers = {
-        "Content-Type": "application/problem+json",
-        "Content-Length": str(len(body)),
-        **problem.headers,
-        "Connection": "close",
-    }
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from gateway.intake import Intake, Item
 from gateway.metrics import Metrics
 from gateway.outgoing import OutgoingRecord
 from gateway.problems import NoAcceptableEvent, RateLimited, TooLarge, Unavailable
+from gateway.publisher import Publisher
 from gateway.results import Answer, Result, Status
 from gateway.state import GATEWAY, GRANT, Gateway
 from gateway.traced import TRACED_AS
@@ -39,24 +40,21 @@ async def post_events(request: web.Request) -> web.Response:
     """
     gateway = request.app[GATEWAY]
     intake = await _intake(request)
-    records = _records(request, intake.items)
+    application = request[GRANT].application
+    records = make_records(application, intake.items, _traceparent(request))
     strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
     if strict:
         await _judge_all(gateway, intake.items, records)
-    await _publish(request, intake.items, records)
-    _count(gateway.metrics, request[GRANT].application, intake.items)
-    answer = _answer(intake.items)
-    if not answer.accepted:
-        raise _refusal(intake, answer)
+    body = await make_durable(gateway, application, intake, records)
     headers = {"Preference-Applied": "handling=strict"} if strict else None
-    return web.Response(status=202, body=_encode(answer), content_type="application/json", headers=headers)
+    return web.Response(status=202, body=body, content_type="application/json", headers=headers)
 
 
 async def validate_events(request: web.Request) -> web.Response:
     """Hold the events of a request against the stream's rules; nothing is stored."""
     gateway = request.app[GATEWAY]
     intake = await _intake(request)
-    records = _records(request, intake.items)
+    records = make_records(request[GRANT].application, intake.items, _traceparent(request))
     await _judge_all(gateway, intake.items, records)
     return web.Response(body=_encode(_answer(intake.items)), content_type="application/json")
 
@@ -74,32 +72,52 @@ async def _intake(request: web.Request) -> Intake:
     return intake
 
 
-async def _publish(request: web.Request, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
+async def make_durable(gateway: Gateway, application: str, intake: Intake, records: Sequence[OutgoingRecord]) -> bytes:
+    """Publish what can be stored of the events, and return the body of the answer.
+
+    Raises a Problem, with the same results, when none of them could be accepted.
+    """
+    await _publish(gateway.publisher, intake.items, records)
+    _count(gateway.metrics, application, intake.items)
+    answer = _answer(intake.items)
+    if not answer.accepted:
+        raise _refusal(intake, answer)
+    return _encode(answer)
+
+
+async def _publish(publisher: Publisher, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
     going = [index for index, item in enumerate(items) if item.status is Status.OK]
     if not going:
         return
-    durable = await request.app[GATEWAY].publisher.publish([records[index] for index in going])
+    durable = await publisher.publish([records[index] for index in going])
     for index, is_durable in zip(going, durable, strict=True):
         if not is_durable:
             items[index].status = Status.RETRY
 
 
-def _records(request: web.Request, items: Sequence[Item]) -> list[OutgoingRecord]:
-    """Return the record of each event; one that will be stored gets an event_id here, unless it has one."""
+def _traceparent(request: web.Request) -> str:
+    return request[TRACED_AS] if TRACED_AS in request else request.headers.get(TRACEPARENT, "")
+
+
+def make_records(application: str, items: Sequence[Item], sent: str) -> list[OutgoingRecord]:
+    """Return the record of each event; one that will be stored gets an event_id here, unless it has one.
+
+    `sent`: the sender's traceparent, if it is one.
+    """
     now = time.time_ns() // 1_000_000
-    sent = request.get(TRACED_AS, request.headers.get("traceparent", ""))
-    traceparent = sent if _TRACEPARENT.fullmatch(sent) else f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+    random = os.urandom(24 + 10 * len(items))  # asked for once: each time is a call of the system
+    traceparent = sent if _TRACEPARENT.fullmatch(sent) else f"00-{random[:16].hex()}-{random[16:24].hex()}-01"
     shared = [
-        (APPLICATION, request[GRANT].application.encode()),
+        (APPLICATION, application.encode()),
         (RECEIVED_AT, b"%d" % now),
         (TRACEPARENT, traceparent.encode()),
     ]
-    return [_record(item, shared, now) for item in items]
+    return [_record(item, shared, now, random[at : at + 10]) for at, item in zip(count(24, 10), items)]
 
 
-def _record(item: Item, shared: list[tuple[str, bytes]], now: int) -> OutgoingRecord:
+def _record(item: Item, shared: list[tuple[str, bytes]], now: int, random: bytes) -> OutgoingRecord:
     if item.event_id is None and item.status is Status.OK:
-        item.event_id = str(uuid7(now, os.urandom(10)))
+        item.event_id = uuid7(now, random)
     headers = [(EVENT_ID, (item.event_id or "").encode()), *shared]
     return OutgoingRecord((item.session_id or "").encode(), item.value, headers, now)
 
@@ -141,8 +159,11 @@ def _refusal(intake: Intake, answer: Answer) -> NoAcceptableEvent | TooLarge | U
 
 
 def _count(metrics: Metrics, application: str, items: Sequence[Item]) -> None:
-    for status, number in Counter(item.status for item in items).items():
-        metrics.events.labels(application, status).inc(number)
-    codes = Counter(error.code for item in items for error in item.errors)
-    for code, number in codes.items():
-        metrics.event_errors.labels(application, code).inc(number)
+    refused = [item for item in items if item.status is not Status.OK]
+    if len(refused) < len(items):
+        metrics.events_of(application, Status.OK).inc(len(items) - len(refused))
+    for item in refused:
+        metrics.events_of(application, item.status).inc()
+    for item in items:
+        for error in item.errors:
+            metrics.event_errors.labels(application, error.code).inc()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
@@ -147,3 +149,7 @@ class Metrics:
             "Records of the spool found damaged since the start; one may stand for all behind it in its file.",
             registry=self.registry,
         )
+        # what every request counts in is looked up once
+        self.requests_of = cache(self.requests.labels)
+        self.seconds_of = cache(self.request_seconds.labels)
+        self.events_of = cache(self.events.labels)

@@ -169,13 +169,18 @@ def answer_problems(metrics: Metrics) -> Middleware:
         except ConnectionError:  # the client has gone: nobody is left to answer
             raise
         except Exception as error:
-            problem = _problem_of(error)
-            if isinstance(problem, InternalError):
-                log.exception("%s %s failed", request.method, request.path)
-            metrics.problems.labels(problem.code).inc()
-            return problem_response(problem)
+            return problem_response(told(error, metrics, f"{request.method} {request.path}"))
 
     return answer
+
+
+def told(error: Exception, metrics: Metrics, request: str) -> Problem:
+    """Return the problem that tells of what a handler raised; it is counted, and logged where it is a bug."""
+    problem = _problem_of(error)
+    if isinstance(problem, InternalError):
+        log.error("%s failed", request, exc_info=error)
+    metrics.problems.labels(problem.code).inc()
+    return problem
 
 
 def problem_response(problem: Problem) -> web.Response:
@@ -183,11 +188,16 @@ def problem_response(problem: Problem) -> web.Response:
     response = web.Response(
         status=problem.status,
         body=problem_body(problem),
-        headers={"Content-Type": "application/problem+json", "Server": SERVER, **problem.headers},
+        headers={**problem_headers(problem), "Server": SERVER},
     )
     if isinstance(problem, RequestTimeout):
         response.force_close()
     return response
+
+
+def problem_headers(problem: Problem) -> dict[str, str]:
+    """Return the headers that an answer has because it tells of a problem."""
+    return {"Content-Type": "application/problem+json", **problem.headers}
 
 
 def problem_body(problem: Problem) -> bytes:

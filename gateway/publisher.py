@@ -128,10 +128,11 @@ class Publisher:
             timer.cancel()
             delivery.end()
             self._waiting_bytes -= size
-        if not all(delivery.durable):
+        durable = delivery.durable
+        if not all(durable):
             for lane in self._lanes.values():
                 lane.forget_ended()
-        return delivery.durable
+        return durable
 
     def _can_begin(self) -> bool:
         """Whether there is anywhere for records to go; when Kafka is away, all that waits for it is spooled first."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from aiohttp import web
 
@@ -26,6 +24,8 @@ BUSY_REQUESTS = 50
 
 class Seat:
     """What one request holds of the room."""
+
+    __slots__ = ("_room", "held")
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -57,18 +57,17 @@ class Room:
         metrics.requests_under_way.set_function(lambda: self.requests)
         metrics.bytes_under_way.set_function(lambda: self.bytes)
 
-    @contextmanager
-    def seat(self) -> Iterator[Seat]:
-        """Lend a seat. Raises Overloaded where there is none, or where the event loop lags under its load."""
+    def lend(self) -> Seat:
+        """Lend a seat until it is taken back. Raises Overloaded where there is none, or the event loop lags."""
         if self.requests >= self.max_requests or (self._is_busy() and time.monotonic() > self._beat_due + LATE_SECONDS):
             raise Overloaded("Too many requests are under way: send it again.")
-        seat = Seat(self)
         self.requests += 1
-        try:
-            yield seat
-        finally:
-            self.requests -= 1
-            self.bytes -= seat.held
+        return Seat(self)
+
+    def take_back(self, seat: Seat) -> None:
+        """Take a seat back, and all that it holds."""
+        self.requests -= 1
+        self.bytes -= seat.held
 
     async def beat(self) -> None:
         """Feel how far the event loop lags, until cancelled."""
@@ -80,9 +79,11 @@ class Room:
         """Return the handler with a seat for each request, as `request[SEAT]`."""
 
         async def take_seat(request: web.Request) -> web.StreamResponse:
-            with self.seat() as seat:
-                request[SEAT] = seat
+            seat = request[SEAT] = self.lend()
+            try:
                 return await handler(request)
+            finally:
+                self.take_back(seat)
 
         return take_seat
 

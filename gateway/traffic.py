@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.typedefs import Middleware
 
 from gateway.clients import Clients
@@ -38,25 +38,34 @@ class Traffic:
         @web.middleware
         async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
             started = time.perf_counter()
-            self._under_way += 1
-            self._clients.busy(request)
+            self.begin(request.protocol, request.content)
             try:
                 response = await handler(request)
             finally:
-                self._clients.wait(request)
-                self._under_way -= 1
-                if self.stopping and not self._under_way:
-                    self._none_under_way.set()
+                self.end(request.protocol)
             response.headers["Server"] = SERVER
             if self.stopping:
                 response.force_close()
-            self._count(request, response.status, time.perf_counter() - started)
+            resource = request.match_info.route.resource
+            route = resource.canonical if resource is not None else "none"
+            self.count(request.method, route, response.status, time.perf_counter() - started)
             return response
 
         return watch
 
-    def _count(self, request: web.Request, status: int, seconds: float) -> None:
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource is not None else "none"
-        self._metrics.requests.labels(request.method, route, status).inc()
-        self._metrics.request_seconds.labels(route).observe(seconds)
+    def begin(self, connection: web.RequestHandler, body: StreamReader) -> None:
+        """Note that a request is under way."""
+        self._under_way += 1
+        self._clients.busy(connection, body)
+
+    def end(self, connection: web.RequestHandler) -> None:
+        """Note that a request has its answer."""
+        self._clients.wait(connection)
+        self._under_way -= 1
+        if self.stopping and not self._under_way:
+            self._none_under_way.set()
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self._metrics.requests_of(method, route, status).inc()
+        self._metrics.seconds_of(route).observe(seconds)

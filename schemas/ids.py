@@ -6,15 +6,16 @@ import re
 import uuid
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:the-eye:event")
+_VERSION_AND_VARIANT = 0x7 << 76 | 0x2 << 62
+_NEITHER = ~(0xF << 76 | 0x3 << 62)
 _CANONICAL = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
-def uuid7(millis: int, random: bytes) -> uuid.UUID:
-    """Return the UUIDv7 (RFC 9562) of a time in milliseconds since 1970 and ten random bytes."""
+def uuid7(millis: int, random: bytes) -> str:
+    """Return the UUIDv7 (RFC 9562) of a time in milliseconds since 1970 and ten random bytes, in canonical form."""
     value = (millis & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(random[:10], "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return uuid.UUID(int=value)
+    digits = f"{value & _NEITHER | _VERSION_AND_VARIANT:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def is_uuid(event_id: str) -> bool:

@@ -15,7 +15,7 @@ ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 @given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
 def test_a_uuid7_has_its_version_its_variant_and_its_time(millis: int, random: bytes) -> None:
-    made = uuid7(millis, random)
+    made = uuid.UUID(uuid7(millis, random))
 
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
     assert made.int >> 80 == millis
@@ -24,14 +24,13 @@ def test_a_uuid7_has_its_version_its_variant_and_its_time(millis: int, random: b
 def test_a_uuid7_of_the_standards_example_is_the_standards() -> None:
     made = uuid7(0x017F22E279B0, bytes.fromhex("0cc3" + "18c4dc0c0c07398f"))
 
-    assert str(made) == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
+    assert made == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
 
 
-def test_later_ids_sort_behind_earlier_ones_as_numbers_and_as_text() -> None:
+def test_later_ids_sort_behind_earlier_ones() -> None:
     made = [uuid7(millis, bytes(10 * [255 - millis])) for millis in range(200)]
 
     assert sorted(made) == made
-    assert sorted(map(str, made)) == list(map(str, made))
 
 
 def test_ids_of_one_millisecond_differ_by_their_randomness() -> None:
