@@ -282,8 +282,10 @@ def remove(field: Field, workers: list[EyeProcess]) -> None:
 
 
 def stop_cleanly(field: Field, process: EyeProcess) -> None:
+    """Stop a process; one that is still being loaded, and has said nothing yet, ends as any program does."""
     process.stop(15)
-    field.demand(process.exit_code() == 0, f"{process.log.name} ended with {process.exit_code()} at SIGTERM")
+    in_order = process.exit_code() == 0 or not process.log.stat().st_size
+    field.demand(in_order, f"{process.log.name} ended with {process.exit_code()} at SIGTERM")
 
 
 @drill("rolling-restart", gives_up=False)
