@@ -11,7 +11,6 @@ from psycopg.conninfo import make_conninfo
 
 from eye.doctor_disk import examine_server_disk
 from eye.finding import Finding
-from eye.replay.backlog import held_backlogs
 from schemas.settings import Settings, SettingsError
 from sinks.migrate import MigrationError, pending
 from sinks.partitions import AHEAD_MONTHS
@@ -19,9 +18,6 @@ from sinks.storage import COUNTED_ROWS, storage_state
 
 LEAST_MONTHS_AHEAD = 1
 MOST_CLOCK_SECONDS = 5.0
-
-MOST_STILL_SECONDS = 60.0
-"""A run that holds a backlog and has stored nothing for so long was killed."""
 
 _CONNECT_SECONDS = 5
 
@@ -40,7 +36,7 @@ async def examine_postgres(settings: Settings) -> list[Finding]:
         async with await _connect(settings.dsn) as connection:
             version = connection.info.server_version
             answers = Finding("Postgres", True, f"answers, version {version // 10000}.{version % 10000}")
-            tables = [] if left else [*await _tables(connection), *await _replays(connection)]
+            tables = [] if left else await _tables(connection)
             return [answers, _migrations(left), await _clock(connection), *tables, *await _disk(connection)]
     except MigrationError as error:
         return [Finding("migrations", False, str(error), "Install the version that was there before.")]
@@ -77,20 +73,6 @@ async def _tables(connection: AsyncConnection) -> list[Finding]:
         Finding("partitions ahead", enough, f"{state.months_ahead} months of {AHEAD_MONTHS}", _PARTITIONS),
         Finding("default partition", state.default_rows < COUNTED_ROWS, f"{state.default_rows:,} events", _DEFAULT),
     ]
-
-
-async def _replays(connection: AsyncConnection) -> list[Finding]:
-    """Look at what replays hold in the sinks' place."""
-    held = await held_backlogs(connection)
-    return [
-        Finding(
-            f"replay {run}",
-            still < MOST_STILL_SECONDS,
-            f"has {offsets:,} records of the sinks still to store, stored the last {still:.0f} s ago",
-            f"Go on with it: `eye replay resume {run}`; or leave the rest to the sinks: `eye replay cancel {run}`.",
-        )
-        for run, offsets, still in held
-    ] or [Finding("replays", True, "none holds what the sinks have to store")]
 
 
 async def _disk(connection: AsyncConnection) -> list[Finding]:

@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.1
 _CONNECT_SECONDS = 5
 
 _STORED = """
-select topic, partition, next_offset, sink from eye.stored_positions where topic = any(%s) and sink = any(%s)
+select topic, partition, next_offset, sink from eye.sink_positions where topic = any(%s) and sink = any(%s)
 """
 
 
@@ -63,7 +63,7 @@ async def stored_positions(settings: Settings) -> Positions:
 
 
 async def read_stored_positions(connection: psycopg.AsyncConnection, settings: Settings) -> Positions:
-    """Return up to where each topic is stored without a gap, as a transaction of the caller's sees it."""
+    """Return how far the sinks have stored each topic, as a transaction of the caller's sees it."""
     topics, group = topic_names(settings), settings.group
     sinks = {
         topics.validated: f"{group}events",

@@ -117,7 +117,7 @@ SUMMARY = Listing(
 )
 
 SINK_POSITIONS = """
-    select topic, partition, next_offset from eye.stored_positions
+    select topic, partition, next_offset from eye.sink_positions
     where topic = any(%(topics)s) and sink = any(%(sinks)s)"""
 
 # when a row was stored is known where Postgres keeps the times of commits

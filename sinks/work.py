@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -191,14 +190,6 @@ class TablePartition(PartitionWork, Position, Generic[R]):
     async def correct(self, connection: AsyncConnection, rows: int) -> None:
         """Correct how many rows the sink has stored."""
         await connection.execute(_CORRECT, (rows, *self._key))
-
-    async def check(self, position: int) -> None:
-        """Raise PositionMoved when the sink's position is elsewhere; while Postgres is away, nobody can tell."""
-        with suppress(psycopg.Error):
-            async with lend(self._pool) as connection:
-                stored = await (await connection.execute(_READ, self._key)).fetchone()
-            if stored != (position,):
-                raise PositionMoved(f"sink {self._table.sink} is no longer at offset {position}")
 
     async def close(self) -> None:
         """Nothing is held between chunks."""

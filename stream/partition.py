@@ -134,9 +134,6 @@ class StreamPartition:
                 again.append(verdict)
         return first_time, again
 
-    async def check(self, position: int) -> None:
-        """Nobody else moves the stream's position: who takes it over fences this one."""
-
     async def close(self) -> None:
         """Let go of the producer and of the sessions' disk space."""
         await self._checkpoint.close()

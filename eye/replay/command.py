@@ -155,13 +155,12 @@ def show(run: str, as_json: AsJson = False) -> None:
         return
     print_found(None, [[field, str(value)] for field, value in shown.items() if field != "partitions"], [], False)
     rows = [[str(value) for value in partition.values()] for partition in shown["partitions"]]
-    columns = ["topic", "partition", "first", "next", "end", "selected", "changed", "taken from", "taken to"]
-    print_found(None, rows, columns, False)
+    print_found(None, rows, ["topic", "partition", "first", "next", "end", "selected", "changed"], False)
 
 
 @replay_app.command(epilog="Example: `eye replay cancel 20261122-174312-3f9a --yes`")
 def cancel(run: str, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Stop a run for good; what it has done stays, and what it took over from the sinks is theirs again."""
+    """Stop a run for good; what it has done stays."""
     confirm(f"Cancel run {run}? What it has done stays.", yes)
     _with_pool(lambda pool: runs.cancel(pool, run))
     print_found({"run": run, "status": runs.CANCELLED}, [["cancelled", run]], [], as_json)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +11,6 @@ import msgspec
 import psycopg
 
 from eye.replay import runs
-from eye.replay.backlog import Backlog
 from eye.replay.errors import ReplayError
 from eye.replay.pace import CHUNK_RECORDS, Pace
 from eye.replay.plan import Span, plan
@@ -24,15 +22,11 @@ from eye.replay.to_stream import ToStream
 from eye.settled import NotSettled, judged_positions, wait_until_stored
 from schemas.settings import Settings
 from sinks.pool import Pool, make_pool
-from sinks.works import tables
 from stream.transport.chunk import Chunk
 from stream.transport.lookup import Lookup
 
 SINK, STREAM, FILE = "sink", "stream", "file"
 """The targets."""
-
-LIVE = timedelta(seconds=5)
-"""What is younger when a run begins is left to the sinks: it is on its way, and need not wait for the run."""
 
 _STORED_SECONDS = 20.0
 """How long the sinks may take to store what is published already."""
@@ -72,7 +66,6 @@ class Replay:
 
     def __init__(self, settings: Settings, lookup: Lookup, pool: Pool, watcher: Watcher) -> None:
         self._settings, self._lookup, self.pool, self._watcher = settings, lookup, pool, watcher
-        self._tables = tables(settings)
 
     async def look(self, target_name: str, selection: Selection, options: Mapping[str, Any]) -> Found:
         """Return what a replay would find, and change nothing."""
@@ -88,28 +81,12 @@ class Replay:
             raise ReplayError(f"nothing is selected: no record meets {selection}")
         if target_name != FILE:
             self._watcher.ask(f"Replay {selection}, from up to {offsets:,} records, to {target_name}?")
-        backlogs = await self._backlogs(target_name, selection, spans)
-        run = await runs.begin(self.pool, target_name, selection, options, spans, backlogs)
+        run = await runs.begin(self.pool, target_name, selection, options, spans)
         return await self._bring_to_its_end(await runs.get(self.pool, run))
 
     async def resume(self, run: str) -> Outcome:
         """Go on with a run that was stopped, or whose process died."""
-        found, partitions = await runs.get(self.pool, run), await runs.partitions(self.pool, run)
-        backlogs = await self._backlogs(found.target, found.selection, [partition.whole for partition in partitions])
-        return await self._bring_to_its_end(await runs.resume(self.pool, run, backlogs))
-
-    async def _backlogs(self, target_name: str, selection: Selection, spans: Iterable[Span]) -> list[Backlog]:
-        """Return what the sinks may leave to a run: all but the latest, where it leaves no record out."""
-        if target_name != SINK or not selection.takes_every_record:
-            return []
-        lately, found = datetime.now(UTC) - LIVE, []
-        for span in spans:
-            live_from = await self._lookup.offset_at(span.tp, lately)
-            end = span.end if live_from is None else min(span.end, live_from)
-            sink = self._tables[span.topic].sink
-            if end > span.start:
-                found.append(Backlog(sink, *span[:3], end, whole=selection.from_offset is None))
-        return found
+        return await self._bring_to_its_end(await runs.resume(self.pool, run))
 
     async def _plan(self, target_name: str, selection: Selection) -> list[Span]:
         """Return the offsets that are selected. What the live line has not judged and stored yet is its own."""

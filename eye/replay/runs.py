@@ -14,7 +14,6 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from eye.replay.backlog import Backlog, hand_back, take_over
 from eye.replay.errors import ReplayError
 from eye.replay.plan import Span
 from eye.replay.selection import Selection
@@ -33,7 +32,7 @@ values (%s, %s, %s, %s, %s, %s)
 
 _ADVANCE = """
 update eye.replay_partitions partition
-set next_offset = %s, selected = selected + %s, changed = changed + %s, moved_at = now()
+set next_offset = %s, selected = selected + %s, changed = changed + %s
 from eye.replays replay
 where partition.run = %s and topic = %s and partition.partition = %s and next_offset = %s
     and replay.run = partition.run and replay.status = 'running'
@@ -71,7 +70,7 @@ group by run order by run desc limit %(limit)s
 """
 
 _PARTITIONS = """
-select topic, partition, first_offset, next_offset, end_offset, selected, changed, taken_from, taken_to
+select topic, partition, first_offset, next_offset, end_offset, selected, changed
 from eye.replay_partitions where run = %s order by topic, partition
 """
 
@@ -95,7 +94,7 @@ class Run(msgspec.Struct):
 
 
 class RunPartition(msgspec.Struct):
-    """How far a run has come in one partition, and which offsets it has taken over from the sinks."""
+    """How far a run has come in one partition."""
 
     topic: str
     partition: int
@@ -104,8 +103,6 @@ class RunPartition(msgspec.Struct):
     end_offset: int
     selected: int
     changed: int
-    taken_from: int | None
-    taken_to: int | None
 
     @property
     def whole(self) -> Span:
@@ -123,54 +120,40 @@ def new_run_id(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-async def begin(
-    pool: Pool,
-    target: str,
-    selection: Selection,
-    options: dict[str, Any],
-    spans: Iterable[Span],
-    backlogs: Iterable[Backlog] = (),
-) -> str:
-    """Record a new run, take over what it stores in the sinks' place, and return its id."""
+async def begin(pool: Pool, target: str, selection: Selection, options: dict[str, Any], spans: Iterable[Span]) -> str:
+    """Record a new run and return its id."""
     run = new_run_id(datetime.now(UTC))
     row = (run, target, _json(selection), _json(options), _somebody())
     async with lend(pool) as connection, connection.transaction():
         await connection.execute(_BEGIN, row)
         for topic, partition, start, end in spans:
             await connection.execute(_BEGIN_PARTITION, (run, topic, partition, start, start, end))
-        await take_over(connection, run, backlogs)
     return run
 
 
-async def resume(pool: Pool, run: str, backlogs: Iterable[Backlog] = ()) -> Run:
+async def resume(pool: Pool, run: str) -> Run:
     """Take a run up again and return it. Raises ReplayError when there is none such, or nothing left of it to do."""
     found = await get(pool, run)
-    async with lend(pool) as connection, connection.transaction():
+    async with lend(pool) as connection:
         taken = await connection.execute(_RESUME, (run, [DONE, CANCELLED]))
-        if not taken.rowcount:
-            raise ReplayError(f"run {run} is {found.status}: there is nothing to resume")
-        await take_over(connection, run, backlogs)
+    if not taken.rowcount:
+        raise ReplayError(f"run {run} is {found.status}: there is nothing to resume")
     return found
 
 
 async def end(pool: Pool, run: str, status: str, result: Any = None) -> None:
-    """Record what became of a run, unless it was cancelled meanwhile; what it has not stored is the sinks' again."""
-    async with lend(pool) as connection, connection.transaction():
+    """Record what became of a run, unless it was cancelled meanwhile."""
+    async with lend(pool) as connection:
         await connection.execute(_SET_STATUS, (status, None if result is None else _json(result), run))
-        await hand_back(connection, run)
 
 
 async def cancel(pool: Pool, run: str) -> None:
-    """Make a run stop where it is, for good; what it has not stored is the sinks' again.
-
-    Raises ReplayError when it is unknown or done.
-    """
+    """Make a run stop where it is, for good. Raises ReplayError when it is unknown or done."""
     found = await get(pool, run)
-    async with lend(pool) as connection, connection.transaction():
+    async with lend(pool) as connection:
         cancelled = await connection.execute(_CANCEL, (run,))
-        if not cancelled.rowcount:
-            raise ReplayError(f"run {run} is {found.status} already")
-        await hand_back(connection, run)
+    if not cancelled.rowcount:
+        raise ReplayError(f"run {run} is {found.status} already")
 
 
 async def get(pool: Pool, run: str) -> Run:

@@ -20,19 +20,11 @@ select %s, topic, partition, end_offset from eye.replay_partitions where run = %
 on conflict do nothing
 """
 
-_MOVE_POSITION = """
-update eye.sink_positions position set next_offset = end_offset, updated_at = now()
-from eye.replay_partitions replayed
-where position.sink = %s and run = %s and replayed.topic = %s
-    and (replayed.topic, replayed.partition) = (position.topic, position.partition)
-    and position.next_offset >= first_offset and position.next_offset < end_offset
-"""
-
 
 class ToSink(Target):
     """Stores what is missing; what is there stays as it is.
 
-    With `everything`, a sink that is not that far goes on after what was replayed, instead of reading it all again.
+    With `everything`, a sink that has no position goes on after what was replayed, instead of reading it all again.
     """
 
     def __init__(self, settings: Settings, pool: Pool, *, everything: bool) -> None:
@@ -61,14 +53,12 @@ class ToSink(Target):
         raise AssertionError("there are three tables")
 
     async def finish(self, run: str, spans: Sequence[Span]) -> Found:
-        """Move the sinks' positions behind what was replayed, if that was all; returns what is stored twice in all."""
+        """Restore the sinks' positions where all was replayed; returns what is stored twice in all."""
         if not self._everything:
             return Found()
         async with lend(self._pool) as connection:
             for topic in {span.topic for span in spans}:
-                of_topic = (self._tables[topic].sink, run, topic)
-                await connection.execute(_RESTORE_POSITION, of_topic)
-                await connection.execute(_MOVE_POSITION, of_topic)
+                await connection.execute(_RESTORE_POSITION, (self._tables[topic].sink, run, topic))
             return Found(twice=await count_doubled_events(connection))
 
     async def close(self) -> None:

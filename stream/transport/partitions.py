@@ -162,16 +162,12 @@ class _PartitionTask:
             )
 
     async def _next_chunk(self, position: int) -> Chunk | None:
-        """Wait for a chunk; read anew from the position when one got lost on its way. None when stopping.
-
-        Raises PositionMoved when none comes and the stored position is elsewhere.
-        """
+        """Wait for a chunk; read anew from the position when one got lost on its way. None when stopping."""
         while True:
             try:
                 async with asyncio.timeout(_LOST_SECONDS):
                     return await self.chunks.get()
             except TimeoutError:
-                await self._work.check(position)
                 if self._reading.position(self.tp) not in (None, position):
                     self._reading.start(self.tp, position)
 

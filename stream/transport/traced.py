@@ -38,10 +38,6 @@ class TracedWork(PartitionWork):
         with self._spans.chunk(*where, _traceparents(chunk)):
             await self._work.process(chunk)
 
-    async def check(self, position: int) -> None:
-        """Check the work's position."""
-        await self._work.check(position)
-
     async def close(self) -> None:
         """Close the work."""
         await self._work.close()

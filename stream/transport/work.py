@@ -24,9 +24,6 @@ class PartitionWork(Protocol):
         Raises PositionMoved when the position is not where this work left it.
         """
 
-    async def check(self, position: int) -> None:
-        """Look, after a while without a chunk, whether the stored position is still there. Raises PositionMoved."""
-
     async def close(self) -> None:
         """Let go of what was opened. Never raises, and may be called twice."""
 

@@ -140,17 +140,6 @@ async def test_who_comes_second_finds_the_position_moved_and_writes_nothing(pool
     assert await second.open() == 3
 
 
-async def test_who_has_nothing_to_store_finds_the_position_moved_when_it_looks(pool: Pool) -> None:
-    idle, other = event_work(pool), event_work(pool)
-    position = await idle.open()
-    await idle.check(position)
-
-    await other.process(a_chunk(events(3)))
-
-    with pytest.raises(PositionMoved):
-        await idle.check(position)
-
-
 async def test_of_two_at_the_same_time_one_waits_and_finds_the_position_moved(pool: Pool) -> None:
     works = [event_work(pool) for _ in range(3)]
     for work in works:

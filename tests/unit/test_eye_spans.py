@@ -53,9 +53,6 @@ class Work:
             raise OSError("no answer")
         self.chunks.append(chunk)
 
-    async def check(self, position: int) -> None:
-        """Nobody else moves it."""
-
     async def close(self) -> None:
         """Nothing to let go of."""
 

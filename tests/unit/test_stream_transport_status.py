@@ -147,9 +147,6 @@ class WorkThatOpensAtSecondTry:
     async def process(self, chunk: Chunk) -> None:
         raise AssertionError("there is nothing to do")
 
-    async def check(self, position: int) -> None:
-        """Nobody else moves it."""
-
     async def close(self) -> None:
         """Nothing to let go of."""
 
