@@ -16,11 +16,11 @@ log = logging.getLogger(__name__)
 # Ended in the select list, after the others were left out: in a `where` Postgres might end sessions before that.
 _END = """
 with frozen as materialized (
-    select pid, application_name, extract(epoch from now() - xact_start)::float8 as seconds
+    select pid, application_name, extract(epoch from now() - state_change)::float8 as seconds
     from eye.sink_positions position join pg_stat_activity session on session.backend_xid = position.xmax
     where position.sink = %s and position.topic = %s and position.partition = %s
         and session.datname = current_database() and session.usename = current_user
-        and session.wait_event = 'ClientRead' and now() - xact_start > current_setting('lock_timeout')::interval
+        and session.wait_event = 'ClientRead' and now() - state_change > current_setting('lock_timeout')::interval
 )
 select pid, application_name, seconds, pg_terminate_backend(pid) from frozen
 """
@@ -38,7 +38,7 @@ async def end_frozen_holder(pool: Pool, sink: str, topic: str, partition: int) -
         return False
     pid, application, seconds, ended = found
     log.warning(
-        "sink %s: the position in %s:%d was locked for %.0f s by session %d of %s, which waits for its client:"
-        " the session is ended", sink, topic, partition, seconds, pid, application, extra=place(topic, partition),
+        "sink %s: the position in %s:%d is locked by session %d of %s, whose client has said nothing for %.0f s:"
+        " the session is ended", sink, topic, partition, pid, application, seconds, extra=place(topic, partition),
     )  # fmt: skip
     return bool(ended)

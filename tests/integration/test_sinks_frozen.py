@@ -88,8 +88,8 @@ async def test_a_worker_frozen_in_a_copy_holds_its_successor_up_for_one_attempt(
     with pytest.raises(psycopg.OperationalError):
         await frozen
     assert await position_and_rows(pool) == (3, 3, 3)
-    assert "the position in some.topic:0 was locked for" in caplog.text
-    assert "of eye-sinks, which waits for its client" in caplog.text
+    assert "the position in some.topic:0 is locked by session" in caplog.text
+    assert "of eye-sinks, whose client has said nothing for" in caplog.text
 
 
 async def test_a_session_whose_server_works_is_left_alone(dsn: str, pool: Pool) -> None:
