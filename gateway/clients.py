@@ -177,14 +177,15 @@ class ClientConnection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; the first ones of a head that isn't whole start its time."""
+        """Take bytes; the first ones of a head that isn't whole start its time. An empty line is none (RFC 9112)."""
         if self._answering is not None:
-            self._early += data
-            self._pause_transport_reading()
+            if data:  # else nobody would resume
+                self._early += data
+                self._pause_transport_reading()
             return
         expected = self._head_limit is None and self._expects_head()
         super().data_received(data)
-        if data and expected and not self._messages and self._clients.is_waiting(self):
+        if data.strip(b"\r\n") and expected and not self._messages and self._clients.is_waiting(self):
             self._head_limit = self._loop.call_later(
                 self._clients.head_seconds,
                 self.end,

@@ -48,11 +48,16 @@ class Plain:
     def __init__(self, gateway: Gateway, room: Room) -> None:
         self._gateway = gateway
         self._room = room
+        self._max_bytes = min(LARGE_BYTES, gateway.settings.max_request_bytes)
 
     def take(self, connection: ClientConnection, message: RawRequestMessage, body: bytes) -> PlainRequest | None:
         """Begin with a request that is plain; None for any other, as if it had not been looked at."""
         began = time.perf_counter()
-        if len(body) > LARGE_BYTES or media_type(message.headers) not in JSON_TYPES or self._gateway.traffic.stopping:
+        if (
+            len(body) > self._max_bytes
+            or media_type(message.headers) not in JSON_TYPES
+            or self._gateway.traffic.stopping
+        ):
             return None
         try:
             grant = find_grant(self._gateway.keys, message.headers)
@@ -94,6 +99,7 @@ class Plain:
         """Return the events of a body where each can be stored, and the room and the rate limits let all of them in."""
         if Scope.WRITE not in grant.scopes:
             return None
+        self._gateway.rates.check(grant.limits)  # before the body is read, which would be in vain
         intake = self._gateway.reader.read(body)
         if not intake.items or any(item.status is not Status.OK for item in intake.items):
             return None

@@ -15,6 +15,7 @@ from aiohttp import web
 from eye.keys import add_key
 from gateway.app import build_app
 from gateway.outgoing import OutgoingRecord
+from gateway.problems import RateLimited
 from gateway.state import GATEWAY
 from schemas.settings import Settings
 
@@ -87,8 +88,10 @@ class Door:
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Door]:
-    settings = Settings.model_validate({"data_dir": tmp_path, "kafka_bootstrap_servers": "127.0.0.1:1"})
+async def door(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Door]:
+    """A gateway with its default settings, or with those that the test names by `under`."""
+    changes = getattr(request, "param", {})
+    settings = Settings.model_validate({"data_dir": tmp_path, "kafka_bootstrap_servers": "127.0.0.1:1", **changes})
     key = add_key(settings.applications_file, "shop", ["write"])
     app = build_app(settings)
     app.cleanup_ctx.clear()
@@ -100,6 +103,11 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     door.go_on.set()
     door.connection.connection_lost(None)
     await runner.cleanup()
+
+
+def under(**changes: Any) -> pytest.MarkDecorator:
+    """Change settings of the gateway behind the door."""
+    return pytest.mark.parametrize("door", [changes], indirect=True)
 
 
 def parts(answer: bytes) -> tuple[list[str], Any]:
@@ -208,6 +216,49 @@ async def test_any_body_is_answered_as_aiohttp_would(door: Door, body: bytes) ->
     await door.answered()
 
     assert parts(first) == parts(door.wire.answers)
+
+
+@under(max_request_bytes=1000)
+async def test_a_small_bound_of_the_body_holds(door: Door) -> None:
+    door.connection.data_received(door.post(b"[" + b",".join([EVENT] * 20) + b"]"))
+
+    assert await door.answered() == [413]
+
+
+@under(head_seconds=0.05)
+async def test_an_empty_line_begins_no_request(door: Door) -> None:
+    door.go_on.clear()
+    door.connection.data_received(door.post())
+    door.connection.data_received(b"")
+    door.connection.data_received(b"\r\n")
+    door.go_on.set()
+    assert await door.answered() == [202]
+
+    await asyncio.sleep(0.1)  # longer than a head may take
+    door.connection.data_received(door.post())
+
+    assert await door.answered(2) == [202, 202]
+
+
+async def test_nothing_received_is_nothing_to_wait_for(door: Door) -> None:
+    door.go_on.clear()
+    door.connection.data_received(door.post())
+    door.connection.data_received(b"")
+
+    assert door.wire.reading
+
+
+async def test_the_body_of_a_limited_application_is_not_read(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise RateLimited("application shop", 1, 1)
+
+    read: list[bytes] = []
+    monkeypatch.setattr(door.gateway.rates, "check", refuse)
+    monkeypatch.setattr(door.gateway.reader, "read", read.append)
+    door.connection.data_received(door.post())
+
+    assert await door.answered() == [429]
+    assert read == []
 
 
 async def test_what_comes_before_the_answer_is_kept_from_being_read_and_answered_behind_it(door: Door) -> None:
