@@ -152,9 +152,7 @@ class TablePartition(PartitionWork, Position, Generic[R]):
         which adds no row twice.
         """
         earliest, end = await self._bounds()
-        async with lend(self._pool) as connection:
-            await connection.execute(_BEGIN, (earliest, *self._key))
-        position = await self._read_position()
+        position = await self._read_position(earliest)
         if position > end:
             where = place(*self._key[1:], position)
             log.error(
@@ -162,7 +160,7 @@ class TablePartition(PartitionWork, Position, Generic[R]):
             )
             async with lend(self._pool) as connection:
                 await connection.execute(_BACK, (earliest, *self._key, position))
-            return await self._read_position()
+            return await self._read_position(earliest)
         if position < earliest:
             where = place(*self._key[1:], position)
             log.error(
@@ -194,8 +192,9 @@ class TablePartition(PartitionWork, Position, Generic[R]):
     async def close(self) -> None:
         """Nothing is held between chunks."""
 
-    async def _read_position(self) -> int:
+    async def _read_position(self, earliest: int) -> int:
+        """Return the stored position; written only where there is none, for a write waits for whoever moves it."""
         async with lend(self._pool) as connection:
-            stored = await (await connection.execute(_READ, self._key)).fetchone()
-        assert stored is not None, "open() has made it"
+            while (stored := await (await connection.execute(_READ, self._key)).fetchone()) is None:
+                await connection.execute(_BEGIN, (earliest, *self._key))
         return int(stored[0])

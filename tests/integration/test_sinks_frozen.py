@@ -92,6 +92,11 @@ async def test_a_worker_frozen_in_a_copy_holds_its_successor_up_for_one_attempt(
     assert "of eye-sinks, whose client has said nothing for" in caplog.text
 
 
+async def test_a_partition_that_a_frozen_worker_holds_is_opened_without_waiting_for_it(dsn: str, pool: Pool) -> None:
+    async with another_worker(dsn, InTheMiddle(), 5):
+        assert await event_work(pool).open() == 0
+
+
 async def test_a_session_whose_server_works_is_left_alone(dsn: str, pool: Pool) -> None:
     await event_work(pool).open()
     async with await AsyncConnection.connect(dsn) as working:
