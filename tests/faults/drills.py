@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -284,8 +285,9 @@ def remove(field: Field, workers: list[EyeProcess]) -> None:
 def stop_cleanly(field: Field, process: EyeProcess) -> None:
     """Stop a process; one that is still being loaded, and has said nothing yet, ends as any program does."""
     process.stop(15)
-    in_order = process.exit_code() == 0 or not process.log.stat().st_size
-    field.demand(in_order, f"{process.log.name} ended with {process.exit_code()} at SIGTERM")
+    code = process.exit_code()
+    being_loaded = code == -signal.SIGTERM and not process.log.stat().st_size
+    field.demand(code == 0 or being_loaded, f"{process.log.name} ended with {code} at SIGTERM")
 
 
 @drill("rolling-restart", gives_up=False)
