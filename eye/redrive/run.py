@@ -58,7 +58,7 @@ class Redrive:
         found.kinds["tried often enough"] += sum(exhausted for _, _, exhausted in counts)
         for partition, _, _ in counts:
             offset = 0
-            while batch := await self._batch(selection, "", partition, offset, Pace(None).chunk_records):
+            while batch := await self._batch(selection, "", partition, offset, Pace().chunk_records):
                 for event in batch:
                     found.add(_example(event, judging.judge(retry_of(event, self._raw, steps)), bool(steps)))
                 self._watcher.advance(len(batch))

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from eye.redrive.run import REDRIVE, Redrive
 from eye.replay import runs
 from eye.replay.face import moment, print_looked, print_outcome, work
+from eye.replay.line import MOST_LAG
 from eye.replay.run import FILE, SINK, STREAM, Outcome, Watcher, open_replay
 from eye.replay.selection import RAW, REJECTED, SESSIONS, VALIDATED, Selection
 from eye.replay.targets import Found
@@ -71,6 +72,9 @@ def replay(
     category: Annotated[str | None, typer.Option(help="Of this category.")] = None,
     name: Annotated[str | None, typer.Option(help="Of this name.")] = None,
     rate: Annotated[float | None, typer.Option(min=1, help="At most so many records per second.")] = None,
+    max_lag: Annotated[
+        float, typer.Option(min=0, help="Wait while the live line is so many seconds behind, and moves; 0: never wait.")
+    ] = MOST_LAG,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would change, and change nothing.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -96,7 +100,7 @@ def replay(
         name=name,
     )
     _check(selection, target)
-    options: dict[str, Any] = {"rate": rate} if rate is not None else {}
+    options: dict[str, Any] = {"max_lag": max_lag} | ({} if rate is None else {"rate": rate})
     if target == FILE and not dry_run:
         options["path"] = _new_file(file)
 

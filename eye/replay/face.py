@@ -37,6 +37,7 @@ class _OnTerminal:
     def __init__(self, progress: Progress, yes: bool) -> None:
         self._progress, self._yes = progress, yes
         self._task: TaskID | None = None
+        self._doing = ""
         self.run: str | None = None
 
     def ask(self, question: str) -> None:
@@ -52,12 +53,17 @@ class _OnTerminal:
     def stage(self, doing: str, records: int) -> None:
         """Begin a bar."""
         self._progress.start()
-        self._task = self._progress.add_task(doing, total=records)
+        self._task, self._doing = self._progress.add_task(doing, total=records), doing
 
     def advance(self, records: int) -> None:
         """Move the bar."""
         assert self._task is not None
         self._progress.advance(self._task, records)
+
+    def waits(self, waits: bool) -> None:
+        """Say at the bar that it stands for a reason."""
+        if self._task is not None:
+            self._progress.update(self._task, description=self._doing + ", waits for the live line" * waits)
 
 
 @contextmanager

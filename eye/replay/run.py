@@ -12,7 +12,8 @@ import psycopg
 
 from eye.replay import runs
 from eye.replay.errors import ReplayError
-from eye.replay.pace import CHUNK_RECORDS, Pace
+from eye.replay.line import MOST_LAG, LiveLine
+from eye.replay.pace import Pace
 from eye.replay.plan import Span, plan
 from eye.replay.selection import Selection
 from eye.replay.targets import Found, Target
@@ -47,6 +48,9 @@ class Watcher(Protocol):
     def advance(self, records: int) -> None:
         """So many offsets more are done."""
 
+    def waits(self, waits: bool) -> None:
+        """It waits for the live line, or does so no longer."""
+
 
 class Outcome(msgspec.Struct):
     """What a run came to: how many records were selected, how many rows changed, and the proof."""
@@ -64,14 +68,15 @@ class Outcome(msgspec.Struct):
 class Replay:
     """Replays on one connection to Kafka and one pool; made by `open_replay`."""
 
-    def __init__(self, settings: Settings, lookup: Lookup, pool: Pool, watcher: Watcher) -> None:
-        self._settings, self._lookup, self.pool, self._watcher = settings, lookup, pool, watcher
+    def __init__(self, settings: Settings, lookup: Lookup, beside: Lookup, pool: Pool, watcher: Watcher) -> None:
+        self._settings, self._lookup, self._beside = settings, lookup, beside
+        self.pool, self._watcher = pool, watcher
 
     async def look(self, target_name: str, selection: Selection, options: Mapping[str, Any]) -> Found:
         """Return what a replay would find, and change nothing."""
         target = self._target(target_name, selection, options)
         spans = await self._plan(target_name, selection)
-        return await self._look(target, selection, spans, "looking", Pace(options.get("rate")))
+        return await self._look(target, selection, spans, "looking", self._pace(options))
 
     async def start(self, target_name: str, selection: Selection, options: dict[str, Any]) -> Outcome:
         """Ask, record a new run, and bring it to its end."""
@@ -114,14 +119,13 @@ class Replay:
     async def _replay(self, run: runs.Run) -> Outcome:
         target = self._target(run.target, run.selection, run.options, run.run)
         partitions = await runs.partitions(self.pool, run.run)
-        pace, position = Pace(run.options.get("rate")), runs.RunPosition(run.run)
+        pace, position = self._pace(run.options), runs.RunPosition(run.run)
         self._watcher.stage("replaying", run.records)
         self._watcher.advance(run.read)
         try:
-            async for chunk in self._chunks(run.selection, [p.rest for p in partitions], pace.chunk_records):
+            async for chunk in self._chunks(run.selection, [p.rest for p in partitions], pace):
                 await target.replay(chunk, position)
                 self._watcher.advance(chunk.next_offset - chunk.start)
-                await pace.keep(len(chunk.records))
         finally:
             await target.close()
         whole = [partition.whole for partition in partitions]
@@ -142,31 +146,37 @@ class Replay:
     async def _look(self, target: Target, selection: Selection, spans: Iterable[Span], doing: str, pace: Pace) -> Found:
         spans, found = list(spans), Found()
         self._watcher.stage(doing, sum(span.end - span.start for span in spans))
-        async for chunk in self._chunks(selection, spans, pace.chunk_records):
+        async for chunk in self._chunks(selection, spans, pace):
             found.add(await target.look(chunk))
             self._watcher.advance(chunk.next_offset - chunk.start)
-            await pace.keep(len(chunk.records))
         return found
 
     async def _takes_any(self, selection: Selection, spans: Iterable[Span]) -> bool:
         """Tell whether there is a record that is selected; reads up to the first."""
-        async with aclosing(self._chunks(selection, spans, CHUNK_RECORDS)) as chunks:
+        async with aclosing(self._chunks(selection, spans, Pace())) as chunks:
             async for chunk in chunks:
                 if chunk.records:
                     return True
         return False
 
-    async def _chunks(self, selection: Selection, spans: Iterable[Span], most: int) -> AsyncGenerator[Chunk]:
-        """Yield the selected records, partition after partition."""
+    async def _chunks(self, selection: Selection, spans: Iterable[Span], pace: Pace) -> AsyncGenerator[Chunk]:
+        """Yield the selected records, partition after partition, at a pace."""
         prefix = len(self._settings.topic_prefix)
+        await pace.keep(0)
         for span in spans:
             name = span.topic[prefix:]
             try:
-                async for chunk in self._lookup.chunks(span.tp, span.start, span.end, most):
+                async for chunk in self._lookup.chunks(span.tp, span.start, span.end, pace.chunk_records):
                     records = [record for record in chunk.records if selection.matches(record, name)]
                     yield Chunk(chunk.topic, chunk.partition, chunk.start, chunk.next_offset, records)
+                    await pace.keep(len(records))
             except LookupError as error:
                 raise ReplayError(str(error)) from error
+
+    def _pace(self, options: Mapping[str, Any]) -> Pace:
+        most_lag = options.get("max_lag", MOST_LAG)
+        line = LiveLine(self._settings, self._beside, self.pool, most_lag, self._watcher.waits)
+        return Pace(options.get("rate"), line)
 
     def _target(self, name: str, selection: Selection, options: Mapping[str, Any], run: str = "") -> Target:
         if name == FILE:
@@ -179,5 +189,5 @@ class Replay:
 @asynccontextmanager
 async def open_replay(settings: Settings, watcher: Watcher) -> AsyncIterator[Replay]:
     """Connect to Kafka and Postgres. Raises KafkaError, SettingsError."""
-    async with make_pool(settings) as pool, Lookup(settings) as lookup:
-        yield Replay(settings, lookup, pool, watcher)
+    async with make_pool(settings) as pool, Lookup(settings) as lookup, Lookup(settings) as beside:
+        yield Replay(settings, lookup, beside, pool, watcher)

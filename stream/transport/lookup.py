@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 
 from schemas.record import to_millis
 from schemas.settings import Settings
@@ -29,7 +30,7 @@ class Lookup:
             **settings.kafka_client(),
             isolation_level="read_committed" if committed_only else "read_uncommitted",
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",
             max_partition_fetch_bytes=8 * 1024 * 1024,
             fetch_max_wait_ms=_FETCH_MS,
         )
@@ -57,19 +58,16 @@ class Lookup:
 
     async def read(
         self, tp: TopicPartition, *, offset: int = 0, since: datetime | None = None
-    ) -> AsyncIterator[ConsumerRecord]:
+    ) -> AsyncGenerator[ConsumerRecord]:
         """Yield a partition's committed records up to its present end, then stop.
 
         It begins at `offset`, or with what was written after `since`. Raises LookupError when an open
         transaction keeps it from reaching the end for half a minute.
         """
-        self._consumer.assign([tp])
         earliest, end = await self.bounds(tp)
-        if since is None:
-            self._consumer.seek(tp, max(offset, earliest))
-        else:
-            found = await self.offset_at(tp, since)
-            self._consumer.seek(tp, end if found is None else found)
+        begin = await self.offset_at(tp, since) if since is not None else max(offset, earliest)
+        self._consumer.assign([tp])
+        self._consumer.seek(tp, end if begin is None else begin)
         moved_at = time.monotonic()
         while not await self._at_end(tp, end):
             for record in (await self._consumer.getmany(tp, timeout_ms=_FETCH_MS)).get(tp, []):
@@ -80,11 +78,11 @@ class Lookup:
                     f"{tp.topic}:{tp.partition} can't be read to its end: a transaction is left open in it"
                 )
 
-    async def chunks(self, tp: TopicPartition, start: int, end: int, most: int) -> AsyncIterator[Chunk]:
+    async def chunks(self, tp: TopicPartition, start: int, end: int, most: int) -> AsyncGenerator[Chunk]:
         """Yield a partition's committed records from `start` up to `end`, at most so many at once.
 
         The chunks follow each other without a gap, and cover all of it. Raises LookupError when an open transaction
-        keeps it from reaching `end` for half a minute.
+        keeps it from reaching `end` for half a minute, or when offsets have expired before they were read.
         """
         if start >= end:  # a consumer that is stopped right after an assignment may never end
             return
@@ -92,7 +90,12 @@ class Lookup:
         self._consumer.seek(tp, start)
         moved_at = time.monotonic()
         while start < end:
-            found = await self._consumer.getmany(tp, timeout_ms=_FETCH_MS, max_records=most)
+            try:
+                found = await self._consumer.getmany(tp, timeout_ms=_FETCH_MS, max_records=most)
+            except OffsetOutOfRangeError as error:
+                earliest, latest = await self.bounds(tp)
+                has = f"it has {earliest} to {latest - 1} by now"
+                raise LookupError(f"{tp.topic}:{tp.partition} can't be read on from offset {start}: {has}") from error
             reached = min(await self._consumer.position(tp), end)
             if reached > start:
                 records = [record for record in found.get(tp, []) if record.offset < end]
@@ -100,6 +103,13 @@ class Lookup:
                 start, moved_at = reached, time.monotonic()
             elif time.monotonic() - moved_at > _STUCK_SECONDS:
                 raise LookupError(f"{tp.topic}:{tp.partition} can't be read on from offset {start}")
+
+    async def offsets_at(self, tps: Iterable[TopicPartition], moment: datetime) -> dict[TopicPartition, int]:
+        """Return the first offset of each partition that was written at a moment or after it, else its end."""
+        wanted = list(tps)
+        ends = await self.ends(wanted)
+        found = await self._consumer.offsets_for_times(dict.fromkeys(wanted, max(to_millis(moment), 0)))
+        return {tp: ends[tp] if found[tp] is None else found[tp].offset for tp in wanted}
 
     async def offset_at(self, tp: TopicPartition, moment: datetime) -> int | None:
         """Return the first offset written at a moment or after it; None where there is none."""

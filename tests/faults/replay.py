@@ -48,10 +48,7 @@ MOST_GROWTH = 1.0
 
 _CALM_SECONDS = 5.0
 _SETTLE_SECONDS = 120.0
-_RATE = 5_000
-"""At so many records a second a replay leaves room for the sinks, which read all of it again themselves."""
-
-_ALL = ("replay", "--to", "sink", "--all", "--rate", str(_RATE), "--yes", "--json")
+_ALL = ("replay", "--to", "sink", "--all", "--yes", "--json")
 
 
 @dataclass

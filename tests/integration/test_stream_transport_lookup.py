@@ -85,6 +85,19 @@ async def test_what_has_expired_is_left_out(
 
     assert await lookup.bounds(tp) == (2, 3)
     assert await values(lookup.read(tp)) == ["c"]
+    with pytest.raises(LookupError, match="validated:2 can't be read on from offset 0: it has 2 to 2 by now"):
+        [chunk async for chunk in lookup.chunks(tp, 0, 3, 10)]
+
+
+async def test_the_first_offsets_since_a_moment_are_told_at_once(
+    lookup: Lookup, tp: TopicPartition, producer: AIOKafkaProducer
+) -> None:
+    for second in (1, 2, 3):
+        await write(producer, tp, str(second), millis=second * 1000)
+
+    other = TopicPartition(tp.topic, (tp.partition + 1) % 3)
+    assert await lookup.offsets_at([tp, other], datetime.fromtimestamp(2, UTC)) == {tp: 1, other: 0}
+    assert await lookup.offsets_at([tp], datetime.fromtimestamp(4, UTC)) == {tp: 3}
 
 
 async def test_aborted_records_are_not_there(lookup: Lookup, tp: TopicPartition, settings: Settings) -> None:

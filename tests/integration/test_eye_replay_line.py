@@ -1,0 +1,123 @@
+"""A replay waits while the live line is behind, and only then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from eye.replay import line
+from eye.replay.line import LiveLine
+from schemas.settings import Settings
+from schemas.topics import topic_names
+from sinks.pool import Pool, make_pool
+from stream.transport.lookup import Lookup
+
+RECORDS = 5
+
+
+@pytest.fixture
+async def pool(settings: Settings) -> AsyncIterator[Pool]:
+    async with make_pool(settings) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def lookup(settings: Settings) -> AsyncIterator[Lookup]:
+    async with Lookup(settings) as lookup:
+        yield lookup
+
+
+@pytest.fixture
+def tp(settings: Settings) -> TopicPartition:
+    return TopicPartition(topic_names(settings).validated, 1)
+
+
+async def publish(settings: Settings, tp: TopicPartition, seconds_ago: float) -> None:
+    """Publish verdicts in a transaction, whose marker stands behind them."""
+    written = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    client = AIOKafkaProducer(**settings.kafka_client(), transactional_id=f"{tp.topic}-line")
+    async with client as producer, producer.transaction():
+        for _ in range(RECORDS):
+            millis = int(written.timestamp() * 1000)
+            await producer.send_and_wait(tp.topic, b"{}", partition=tp.partition, timestamp_ms=millis)
+
+
+async def store(pool: Pool, settings: Settings, tp: TopicPartition, position: int) -> None:
+    """Move the sink's position, as a worker does."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            "insert into eye.sink_positions (sink, topic, partition, next_offset) values (%s, %s, %s, %s) "
+            "on conflict (sink, topic, partition) do update set next_offset = excluded.next_offset",
+            (f"{settings.group}events", tp.topic, tp.partition, position),
+        )
+
+
+class Told:
+    """What a replay would show."""
+
+    def __init__(self) -> None:
+        self.waits: list[bool] = []
+        self.began = asyncio.Event()
+
+    def __call__(self, waits: bool) -> None:
+        self.waits.append(waits)
+        self.began.set()
+
+
+async def test_it_waits_until_the_sinks_have_caught_up(
+    settings: Settings, pool: Pool, lookup: Lookup, tp: TopicPartition
+) -> None:
+    told = Told()
+    await publish(settings, tp, seconds_ago=60)
+    waiting = asyncio.ensure_future(LiveLine(settings, lookup, pool, 1, told).give_way())
+    await asyncio.wait_for(told.began.wait(), 10)
+
+    await store(pool, settings, tp, RECORDS - 1)
+    moved, _ = await asyncio.wait([waiting], timeout=3 * line._POLL_SECONDS)
+    await store(pool, settings, tp, RECORDS)
+    await asyncio.wait_for(waiting, 10)
+
+    assert not moved
+    assert told.waits == [True, False]
+
+
+@pytest.mark.parametrize(("seconds_ago", "most_lag"), [(0, 30), (60, 0)], ids=["what is new", "who never waits"])
+async def test_it_does_not_wait_for(
+    settings: Settings, pool: Pool, lookup: Lookup, tp: TopicPartition, seconds_ago: float, most_lag: float
+) -> None:
+    told = Told()
+    await publish(settings, tp, seconds_ago)
+    await LiveLine(settings, lookup, pool, most_lag, told).give_way()
+    assert told.waits == []
+
+
+async def test_it_does_not_wait_for_the_marker_of_a_transaction(
+    settings: Settings, pool: Pool, lookup: Lookup, tp: TopicPartition
+) -> None:
+    told = Told()
+    await publish(settings, tp, seconds_ago=60)
+    await store(pool, settings, tp, RECORDS)
+    await LiveLine(settings, lookup, pool, 1, told).give_way()
+    assert told.waits == []
+
+
+async def test_it_does_not_wait_for_a_line_that_nobody_works_on(
+    settings: Settings, pool: Pool, lookup: Lookup, tp: TopicPartition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "_STANDS_STILL_SECONDS", 0.5)
+    monkeypatch.setattr(line, "_CHECK_SECONDS", 0.0)
+    told = Told()
+    live = LiveLine(settings, lookup, pool, 1, told)
+    await publish(settings, tp, seconds_ago=60)
+
+    await asyncio.wait_for(live.give_way(), 10)
+    await live.give_way()
+    assert told.waits == [True, False], "once it is known, no chunk is held up any more"
+
+    await store(pool, settings, tp, 1)
+    await asyncio.wait_for(live.give_way(), 10)
+    assert told.waits == [True, False, True, False], "a line that moves again is waited for again"
