@@ -329,11 +329,11 @@ def chaos(field: Field) -> None:
     while time.monotonic() < end:
         field.moment(0.5, 5)
         if broken and field.chance.random() < 0.5:
-            heal(broken.pop(field.chance.randrange(len(broken))))
+            heal(field, broken.pop(field.chance.randrange(len(broken))))
         else:
             broken.append(break_something(field))
     for process in broken:
-        heal(process)
+        heal(field, process)
 
 
 def break_something(field: Field) -> Breakable:
@@ -342,10 +342,12 @@ def break_something(field: Field) -> Breakable:
     process = field.chance.choice([*field.pipeline.processes * 2, *servers])
     ways: list[Callable[[], None]] = [process.kill, process.pause, partial(process.stop, 15)]
     field.chance.choice(ways)()
+    if process is field.pipeline.gateway:
+        field.traffic.expect_silence()
     return process
 
 
-def heal(process: Breakable) -> None:
+def heal(field: Field, process: Breakable) -> None:
     """Let a process run again, whatever was done to it meanwhile."""
     if process.running:
         process.resume()
@@ -353,3 +355,5 @@ def heal(process: Breakable) -> None:
         process.start()
     else:
         start(process)
+    if process is field.pipeline.gateway:
+        field.traffic.expect_answers()

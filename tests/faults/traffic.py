@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import threading
 import time
@@ -47,11 +48,20 @@ class Traffic(threading.Thread):
         self._interval = LANES * _BATCH / rate
         self._ending = threading.Event()
         self._given_up_at: float | None = None
+        self._silent_until = -math.inf
 
     @property
     def acknowledged(self) -> list[Known]:
         """The events that got their 2xx."""
         return [known for known in self.sent if known.acknowledged is not None]
+
+    def expect_silence(self) -> None:
+        """Take no offence at requests without an answer: the gateway is frozen."""
+        self._silent_until = math.inf
+
+    def expect_answers(self) -> None:
+        """Expect an answer to each request that begins from now on."""
+        self._silent_until = time.monotonic()
 
     def finish(self) -> None:
         """Make no more events, get answers for those on their way, and return. What is broken has to be whole."""
@@ -125,7 +135,7 @@ class _Lane:
         except aiohttp.ClientConnectorError:
             return batch
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error, TimeoutError):
+            if isinstance(error, TimeoutError) and begun > self._traffic._silent_until:
                 self._traffic.failures.append(f"no answer within {_ANSWER_SECONDS:.0f} s")
             return batch if self._chance.random() < 0.5 or not self._traffic._gives_up else []
         self._traffic.slowest = max(self._traffic.slowest, time.monotonic() - begun)
