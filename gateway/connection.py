@@ -121,10 +121,11 @@ class Connection:
         try:
             while not self._broken.is_set() and loop.time() - self._answered_at < SILENT_SECONDS:
                 await self._take_answer(producer, asking)
+                taken = asking.done()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(PROBE_SECONDS):
                         await self._broken.wait()
-                if asking.done():
+                if taken:
                     asking = asyncio.create_task(self._ask_partitions(producer))
         finally:
             await _settle(asking)
@@ -173,9 +174,11 @@ async def _in_time(task: asyncio.Task[T], seconds: float) -> T:
 
 async def _settle(task: asyncio.Task[Any]) -> None:
     """Give a task a moment to end by itself: cancelled while it connects, aiokafka forgets the open connection."""
-    await asyncio.wait([task], timeout=CLOSE_SECONDS)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    try:
+        await asyncio.wait([task], timeout=CLOSE_SECONDS)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _close(producer: Any) -> None:
