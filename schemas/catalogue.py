@@ -12,10 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import msgspec
-
 from schemas.payload import Payload
-from schemas.plain import plain_decoder
+from schemas.plain import Plain, plain_payload
 
 
 class CatalogueError(Exception):
@@ -39,9 +37,9 @@ class EventType:
         self.model.__pydantic_validator__.validate_json(data)
 
     @cached_property
-    def plain(self) -> msgspec.json.Decoder[Any] | None:
-        """A fast decoder for a payload that can only hold texts and truth values by name; None for others."""
-        return plain_decoder(self.model)
+    def plain(self) -> Plain | None:
+        """A fast decoder for a payload whose rules are types alone; None for others."""
+        return plain_payload(self.model)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the payload's JSON Schema (2020-12)."""

@@ -1,4 +1,4 @@
-"""Payloads of nothing but texts and truth values: recognised in a quarter of the time that pydantic takes."""
+"""Payloads whose rules are types alone: recognised in a quarter of the time that pydantic takes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-_PLAIN = {"str": str, "bool": bool}
+_FLAT = {"str": str, "bool": bool}
+_OBJECT = {"type": "dict", "keys_schema": {"type": "str"}, "values_schema": {"type": "any"}}
 _STRICT = {"strict": True, "extra_fields_behavior": "forbid"}
 _KNOWN_CONFIG = {*_STRICT, "allow_inf_nan", "title"}
 
 
-def plain_decoder(model: type[BaseModel]) -> msgspec.json.Decoder[Any] | None:
-    """Return a decoder that takes the very payloads the model takes; None where it has other rules than types.
+class Plain(msgspec.Struct, frozen=True):
+    """A decoder that takes the very payloads a model takes, and whether these hold texts and truth values alone."""
+
+    decoder: msgspec.json.Decoder[Any]
+    is_flat: bool
+
+
+def plain_payload(model: type[BaseModel]) -> Plain | None:
+    """Return a decoder for a model of texts, truth values and objects; None where it has other rules than types.
 
     It tells a payload without fault; what it refuses, pydantic may still take.
     """
@@ -29,9 +37,16 @@ def plain_decoder(model: type[BaseModel]) -> msgspec.json.Decoder[Any] | None:
         return None
     shape = []
     for name, field in fields["fields"].items():
-        kind = _PLAIN.get(field["schema"]["type"])
-        if kind is None or field["schema"].keys() != {"type"} or "validation_alias" in field:
+        kind = _kind(field["schema"])
+        if kind is None or "validation_alias" in field:
             return None
         shape.append((name, kind))
     payload = msgspec.defstruct("PlainPayload", shape, kw_only=True, forbid_unknown_fields=True, gc=False)
-    return msgspec.json.Decoder(payload)
+    return Plain(msgspec.json.Decoder(payload), is_flat=all(kind in _FLAT.values() for _, kind in shape))
+
+
+def _kind(schema: Mapping[str, Any]) -> type | None:
+    """Return the type that a field has, None where it has other rules as well."""
+    if schema == _OBJECT:
+        return dict[str, Any]
+    return _FLAT.get(schema["type"]) if schema.keys() == {"type"} else None

@@ -33,6 +33,9 @@ REDRIVE = "redrive"
 
 UNKNOWN_APPLICATION = "unknown"
 
+_MAX_HEADERS_BYTES = 2048
+"""What a gateway writes fits; what else may stand there could make a verdict too large to write."""
+
 MAX_MILLIS = 221_845_392_000_000
 """The latest time of reception, the beginning of the year 9000: windows reach beyond it."""
 
@@ -114,41 +117,35 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     """What a raw record says about its event, apart from the value.
 
     A record that no gateway wrote has an application called `unknown`, the record's own time, and an
-    event_id made of where it stands.
+    event_id made of where it stands. `headers` are those that a gateway wrote, as its verdict carries them on.
     """
 
     event_id: str
     application: str
     received_at: datetime
     key: bytes | None
-
-
-def gateway_values(headers: Headers) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None] | None:
-    """Return the values of GATEWAY_HEADERS where a record has just these, in their order; else None."""
-    if len(headers) != 4:
-        return None
-    (first, event_id), (second, application), (third, received_at), (fourth, traceparent) = headers
-    if (first, second, third, fourth) != GATEWAY_HEADERS:
-        return None
-    return event_id, application, received_at, traceparent
+    headers: Headers | None
 
 
 def open_envelope(raw: RawRecord) -> Envelope:
     """Read a raw record's headers. Never fails: what is unreadable counts as absent."""
-    if (sent := gateway_values(raw.headers)) is not None:  # nearly always, and faster than by name
-        event_id, application, received_at, _ = sent
-        return _envelope(raw, event_id, application, received_at)
-    found = dict(raw.headers)
-    return _envelope(raw, found.get(EVENT_ID), found.get(APPLICATION), found.get(RECEIVED_AT))
-
-
-def _envelope(raw: RawRecord, event_id: bytes | None, application: bytes | None, received_at: bytes | None) -> Envelope:
-    who, when = _read(application, received_at)
+    headers = raw.headers
+    if len(headers) == 4:  # nearly always, and faster than by name
+        (first, event_id), (second, application), (third, received_at), (fourth, traceparent) = headers
+        names = first, second, third, fourth
+        if names == GATEWAY_HEADERS and event_id and application and received_at and traceparent:
+            who, when = _read(application, received_at)
+            size = len(event_id) + len(application) + len(received_at) + len(traceparent)
+            if when is not None and size <= _MAX_HEADERS_BYTES:
+                return Envelope(_text(event_id), who, when, raw.key, headers)
+    found = dict(headers)
+    who, when = _read(found.get(APPLICATION), found.get(RECEIVED_AT))
     return Envelope(
-        (_text(event_id) if event_id else "") or source_id(source_of(raw)),
+        _text(found.get(EVENT_ID) or b"") or source_id(source_of(raw)),
         who,
         when or from_millis(min(max(raw.timestamp, 0), MAX_MILLIS)),
         raw.key,
+        None,
     )
 
 

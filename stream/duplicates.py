@@ -48,11 +48,13 @@ class _Window:
         self._turn_at: datetime | None = None
 
     def add(self, application: str, identity: _Identity, received_at: datetime) -> bool:
-        if identity in self._newer[application] or identity in self._older[application]:
+        newer = self._newer[application]
+        if identity in newer or identity in self._older[application]:
             return False
         if self._turn_at is None or received_at > self._turn_at or self._count >= self._most:
             self._turn(received_at)
-        self._newer[application].add(identity)
+            newer = self._newer[application]
+        newer.add(identity)
         self._count += 1
         return True
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+from typing import NamedTuple
 
 from aiokafka import TopicPartition
 
 from schemas import record
-from schemas.judge import judge
-from schemas.record import RawRecord
+from schemas.judge import judge_value
+from schemas.record import open_envelope
 from schemas.rules import Rules
 from schemas.session import SessionSummary, decode_session, encode_session
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from schemas.verdict import Accepted, Rejected, Verdict, decode_accepted, decode_rejected
+from schemas.verdict import Accepted, Verdict, decode_accepted, decode_rejected
 from stream.checkpoint import Checkpoint, OutgoingRecord
 from stream.duplicates import RecentEvents
 from stream.metrics import StreamMetrics
@@ -24,7 +25,14 @@ from stream.transport.chunk import Chunk
 from stream.transport.lookup import Lookup
 from stream.transport.positions import PositionLost, within
 
-Judged = tuple[RawRecord, Verdict]
+
+class _Judged(NamedTuple):
+    """What a chunk comes to: the verdicts that count, as records by topic, and those that came again."""
+
+    verdicts: list[Verdict]
+    accepted: list[OutgoingRecord]
+    rejected: list[OutgoingRecord]
+    again: list[Verdict]
 
 
 class StreamPartition:
@@ -107,41 +115,34 @@ class StreamPartition:
     async def process(self, chunk: Chunk) -> None:
         """Turn a chunk into verdicts and session updates, all or nothing."""
         with self._metrics.chunk(len(chunk.records)):
-            judged = [(raw, judge(raw, self._rules)) for raw in chunk.records]
-            first_time, again = self._without_duplicates(judged)
-            updates = self._sessions.apply(verdict for _, verdict in first_time)
-            place = f"{chunk.topic}:{chunk.partition}:".encode()
+            judged = self._judge(chunk)
+            updates = self._sessions.apply(judged.verdicts)
             with self._metrics.transaction():
-                await self._write(chunk.next_offset, first_time, updates, place)
-        self._metrics.count([verdict for _, verdict in first_time], again)
+                async with self._checkpoint.transaction(chunk.next_offset) as transaction:
+                    await transaction.write(self._topics.validated, judged.accepted)
+                    await transaction.write(self._topics.rejected, judged.rejected)
+                    await transaction.write(self._topics.sessions, _sessions(updates.values()))
+        self._metrics.count(judged.verdicts, judged.again)
 
-    async def _write(
-        self, next_offset: int, judged: Sequence[Judged], updates: Mapping[str, SessionSummary], place: bytes
-    ) -> None:
-        async with self._checkpoint.transaction(next_offset) as transaction:
-            await transaction.write(self._topics.validated, _published(judged, place, Accepted))
-            await transaction.write(self._topics.rejected, _published(judged, place, Rejected))
-            await transaction.write(self._topics.sessions, _sessions(updates.values()))
-
-    def _without_duplicates(self, judged: Sequence[Judged]) -> tuple[list[Judged], list[Verdict]]:
-        """Part the records that count from those that came before."""
-        first_time: list[Judged] = []
-        again: list[Verdict] = []
-        for raw, verdict in judged:
-            if self._recent.add(verdict):
-                first_time.append((raw, verdict))
-            else:
-                again.append(verdict)
-        return first_time, again
+    def _judge(self, chunk: Chunk) -> _Judged:
+        """Judge a chunk's records, and part those that count from those that came before."""
+        judged = _Judged([], [], [], [])
+        place = f"{chunk.topic}:{chunk.partition}:".encode()
+        for raw in chunk.records:
+            envelope = open_envelope(raw)
+            verdict = judge_value(raw.value or b"", envelope, self._rules)
+            if not self._recent.add(verdict):
+                judged.again.append(verdict)
+                continue
+            judged.verdicts.append(verdict)
+            results = judged.accepted if isinstance(verdict, Accepted) else judged.rejected
+            results.append(verdict_record(raw, envelope, verdict, place))
+        return judged
 
     async def close(self) -> None:
         """Let go of the producer and of the sessions' disk space."""
         await self._checkpoint.close()
         self._sessions.close()
-
-
-def _published(judged: Iterable[Judged], place: bytes, kind: type[Verdict]) -> Iterable[OutgoingRecord]:
-    return (verdict_record(raw, verdict, place) for raw, verdict in judged if isinstance(verdict, kind))
 
 
 def _sessions(summaries: Iterable[SessionSummary]) -> Iterable[OutgoingRecord]:

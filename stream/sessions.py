@@ -43,15 +43,16 @@ class SessionBook:
             session_id = verdict.session_id
             if session_id is None:
                 continue
-            if self.now is None or verdict.received_at > self.now:
-                self.now = verdict.received_at
+            now = self.now
+            if now is None or verdict.received_at > now:
+                self.now = now = verdict.received_at
             summary = self._open.pop(session_id, None) or self._closed.find(session_id)
             if summary is None:
-                summary = new_session(session_id, self.now)
-            summary.add(verdict, self.now)
+                summary = new_session(session_id, now)
+            summary.add(verdict, now)
             self._open[session_id] = changed[session_id] = summary
-            if self._none_idle_until is None or self.now > self._none_idle_until:
-                self._close_idle(changed, self.now)
+            if self._none_idle_until is None or now > self._none_idle_until:
+                self._close_idle(changed, now)
         return changed
 
     def _close_idle(self, changed: dict[str, SessionSummary], now: datetime) -> None:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from aiokafka import TopicPartition
 
 from gateway.lookback import committed_offsets
-from schemas.judge import judge
-from schemas.record import REDRIVE, REPLAY, RawRecord, Record
+from schemas.judge import judge_value
+from schemas.record import REDRIVE, REPLAY, RawRecord, Record, open_envelope
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from schemas.verdict import Accepted, Rejected, Verdict
@@ -38,8 +38,9 @@ class Judging:
 
     def judge(self, raw: RawRecord) -> Judged:
         """Judge one raw record."""
-        verdict = judge(raw, self._rules)
-        key, value, headers = verdict_record(raw, verdict, f"{raw.topic}:{raw.partition}:".encode())
+        envelope = open_envelope(raw)
+        verdict = judge_value(raw.value or b"", envelope, self._rules)
+        key, value, headers = verdict_record(raw, envelope, verdict, f"{raw.topic}:{raw.partition}:".encode())
         outgoing = (key, value, [*headers, *self._headers])
         accepted = isinstance(verdict, Accepted)
         topic = self._topics.validated if accepted else self._topics.rejected

@@ -34,7 +34,6 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     partition: int
     offset: int
     timestamp: int
-    timestamp_type: int
     key: bytes | None
     value: bytes | None
     headers: Headers
@@ -46,10 +45,9 @@ def _record(_: Any, tp: TopicPartition, found: Any) -> Record:
         tp.partition,
         found.offset,
         found.timestamp,
-        found.timestamp_type,
         found.key,
         found.value,
-        tuple(found.headers),
+        found.headers,
     )
 
 
@@ -206,7 +204,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
             tp.partition,
             last.offset,
             last.timestamp / 1000,
-            last.timestamp_type,
+            None,
             None,
             None,
             chunk,

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from eye.replay.selection import RAW, REJECTED, SESSIONS, VALIDATED, Selection
-from schemas.record import Record
+from schemas.record import Record, open_envelope
 from stream.outgoing import verdict_record
 from tests.builders import a_raw_record, a_rejected, after, an_accepted, an_event
 from tests.unit.test_sinks_builders import MOMENT, a_session_record
 
 
 def as_published(verdict: Any) -> Record:
-    key, value, headers = verdict_record(a_raw_record(), verdict, b"events.raw:0:")
+    raw = a_raw_record()
+    key, value, headers = verdict_record(raw, open_envelope(raw), verdict, b"events.raw:0:")
     return Record("events.validated", 0, 0, 0, key, value, headers)
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import pytest
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
@@ -160,6 +161,19 @@ class Plain(Payload):
     seen: bool
 
 
+class WithObject(Payload):
+    host: str
+    form: dict[str, Any]
+
+
+class BoundedObject(Payload):
+    form: Annotated[dict[str, Any], Field(max_length=1)]
+
+
+class TypedObject(Payload):
+    form: dict[str, int]
+
+
 class Bounded(Payload):
     host: Annotated[str, Field(max_length=3)]
 
@@ -224,3 +238,31 @@ def test_plain_payloads_without_a_fault_are_recognised_fast() -> None:
     event_type.check(b'{"seen": false, "host": "\\u00e9"}')
 
     assert event_type.plain is not None
+    assert event_type.plain.is_flat
+    event_type.plain.decoder.decode(b'{"seen": false, "host": "\\u00e9"}')
+
+
+def test_payloads_with_an_object_of_anything_are_recognised_fast_and_are_not_flat() -> None:
+    event_type, data = EventType("test", "one", 1, WithObject), b'{"host": "h", "form": {"a": [1, {"b": null}]}}'
+
+    event_type.check(data)
+
+    assert event_type.plain is not None
+    assert not event_type.plain.is_flat
+    event_type.plain.decoder.decode(data)
+
+
+@pytest.mark.parametrize("data", [b'{"host": "h", "form": []}', b'{"host": "h", "form": null}', b'{"host": "h"}'])
+def test_what_is_no_object_is_refused_fast_and_by_pydantic(data: bytes) -> None:
+    event_type = EventType("test", "one", 1, WithObject)
+
+    assert event_type.plain is not None
+    with pytest.raises(msgspec.ValidationError):
+        event_type.plain.decoder.decode(data)
+    with pytest.raises(ValidationError):
+        event_type.check(data)
+
+
+@pytest.mark.parametrize("model", [BoundedObject, TypedObject])
+def test_rules_for_what_an_object_holds_are_never_passed_over(model: type[Payload]) -> None:
+    assert EventType("test", "one", 1, model).plain is None

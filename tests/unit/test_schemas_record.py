@@ -17,15 +17,15 @@ NINES = b"9" * 5_000
 
 
 def test_the_gateways_headers_are_read() -> None:
-    envelope = open_envelope(a_raw_record(headers=gateway_headers("e-7", "blog")))
+    headers = gateway_headers("e-7", "blog")
 
-    assert envelope == Envelope("e-7", "blog", RECEIVED, b"s-1")
+    assert open_envelope(a_raw_record(headers=headers)) == Envelope("e-7", "blog", RECEIVED, b"s-1", headers)
 
 
 def test_without_headers_a_record_speaks_for_itself() -> None:
     envelope = open_envelope(a_raw_record(headers=[], partition=3, offset=17, key=None))
 
-    assert envelope == Envelope(source_id("events.raw:3:17"), "unknown", RECEIVED, None)
+    assert envelope == Envelope(source_id("events.raw:3:17"), "unknown", RECEIVED, None, None)
 
 
 def test_two_places_make_two_ids_and_one_place_makes_one() -> None:
