@@ -18,7 +18,7 @@ from gateway.metrics import Metrics
 from gateway.outgoing import OutgoingRecord
 from gateway.problems import NoAcceptableEvent, RateLimited, TooLarge, Unavailable
 from gateway.publisher import Publisher
-from gateway.results import Answer, Result, Status
+from gateway.results import OK, Answer, Result, Status
 from gateway.state import GATEWAY, GRANT, Gateway
 from gateway.traced import TRACED_AS
 from schemas.ids import uuid7
@@ -86,7 +86,7 @@ async def make_durable(gateway: Gateway, application: str, intake: Intake, recor
 
 
 async def _publish(publisher: Publisher, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
-    going = [index for index, item in enumerate(items) if item.status is Status.OK]
+    going = [index for index, item in enumerate(items) if item.status is OK]
     if not going:
         return
     durable = await publisher.publish([records[index] for index in going])
@@ -116,7 +116,7 @@ def make_records(application: str, items: Sequence[Item], sent: str) -> list[Out
 
 
 def _record(item: Item, shared: list[tuple[str, bytes]], now: int, random: bytes) -> OutgoingRecord:
-    if item.event_id is None and item.status is Status.OK:
+    if item.event_id is None and item.status is OK:
         item.event_id = uuid7(now, random)
     headers = [(EVENT_ID, (item.event_id or "").encode()), *shared]
     return OutgoingRecord((item.session_id or "").encode(), item.value, headers, now)
@@ -134,11 +134,11 @@ def _judge(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rule
         verdict = judge(raw, rules)
         if not isinstance(verdict, Accepted):
             item.errors = verdict.errors
-            item.status = Status.INVALID if item.status is Status.OK else item.status
+            item.status = Status.INVALID if item.status is OK else item.status
 
 
 def _answer(items: Sequence[Item]) -> Answer:
-    accepted = sum(item.status is Status.OK for item in items)
+    accepted = sum(item.status is OK for item in items)
     results = [
         Result(index=index, event_id=item.event_id or msgspec.UNSET, status=item.status, errors=item.errors)
         for index, item in enumerate(items)
@@ -159,9 +159,9 @@ def _refusal(intake: Intake, answer: Answer) -> NoAcceptableEvent | TooLarge | U
 
 
 def _count(metrics: Metrics, application: str, items: Sequence[Item]) -> None:
-    refused = [item for item in items if item.status is not Status.OK]
+    refused = [item for item in items if item.status is not OK]
     if len(refused) < len(items):
-        metrics.events_of(application, Status.OK).inc(len(items) - len(refused))
+        metrics.events_of(application, OK).inc(len(items) - len(refused))
     for item in refused:
         metrics.events_of(application, item.status).inc()
     for item in items:

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway import careful, scan
 from gateway.problems import BadRequest, ProblemCode, TooLarge
-from gateway.results import Status
+from gateway.results import OK, Status
 from schemas.event import Text
 from schemas.verdict import Code, Violation
 
@@ -105,9 +105,9 @@ class Reader:
     def _item(self, value: bytes, routed: _Routed | None) -> Item:
         if routed is None:
             session_id, event_id, errors = careful.examine(value)
-            item = Item(value, Status.INVALID if errors else Status.OK, session_id, event_id, errors)
+            item = Item(value, Status.INVALID if errors else OK, session_id, event_id, errors)
         else:
-            item = Item(value, Status.OK, routed.session_id, routed.event_id)
+            item = Item(value, OK, routed.session_id, routed.event_id)
         if len(value) > self._max_event_bytes:
             message = f"{len(value)} bytes; the limit is {self._max_event_bytes}"
             item.status, item.errors = Status.TOO_LARGE, [Violation(Code.TOO_LARGE, "$", message)]

@@ -20,7 +20,7 @@ from gateway.ingest import make_durable, make_records
 from gateway.intake import Intake
 from gateway.keys import Grant, Scope
 from gateway.problems import Problem, told
-from gateway.results import Status
+from gateway.results import OK
 from gateway.room import EVENT_BYTES, Room, Seat
 from gateway.state import Gateway
 from schemas.record import TRACEPARENT
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.clients import ClientConnection
 
 _JSON = {"Content-Type": "application/json"}
+_WRITE = Scope.WRITE
 
 
 class PlainRequest(NamedTuple):
@@ -97,11 +98,11 @@ class Plain:
 
     def _read(self, grant: Grant, body: bytes, seat: Seat) -> Intake | None:
         """Return the events of a body where each can be stored, and the room and the rate limits let all of them in."""
-        if Scope.WRITE not in grant.scopes:
+        if _WRITE not in grant.scopes:
             return None
         self._gateway.rates.check(grant.limits)  # before the body is read, which would be in vain
         intake = self._gateway.reader.read(body)
-        if not intake.items or any(item.status is not Status.OK for item in intake.items):
+        if not intake.items or any(item.status is not OK for item in intake.items):
             return None
         seat.take(len(body) + len(intake.items) * EVENT_BYTES)
         self._gateway.rates.take(grant.limits, len(intake.items))

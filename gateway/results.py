@@ -18,6 +18,10 @@ class Status(StrEnum):
     RETRY = "retry"
 
 
+OK = Status.OK
+"""For the way of every event: an enum's class takes a third of a microsecond to look up a member."""
+
+
 class Result(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """One event by its index in the request; `event_id` where it is known, `errors` where there are any."""
 
