@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
-import socket
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
@@ -20,6 +18,7 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 
 from gateway.answers import problem_bytes
+from gateway.limits import possible_connections
 from gateway.metrics import Metrics
 from gateway.parser import PlainFirst
 from gateway.problems import (
@@ -43,12 +42,6 @@ READ_BUFFER_BYTES = 64 * 1024
 
 LINGER_SECONDS = 3.0
 """How long the rest of a refused body is read, so that the sender sees the answer."""
-
-ANSWER_SECONDS = 2.0
-"""How long a plain request may take at most, whatever Kafka does."""
-
-RESERVED_FILES = 100
-"""Open files that are not clients': Kafka's and Postgres' connections, libraries, logs."""
 
 QUIET_SECONDS = 10.0
 """Connections closed for one reason are told of once in this time."""
@@ -82,6 +75,7 @@ class Clients:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.head_seconds = settings.head_seconds
         self.transfer_seconds = settings.transfer_seconds
+        self.answer_seconds = settings.acknowledge_seconds
         self._idle_seconds = settings.idle_seconds
         self._limit = possible_connections(settings.max_connections)
         self._open: set[ClientConnection] = set()
@@ -213,7 +207,7 @@ class ClientConnection(web.RequestHandler):
         request = plain.take(self, message, body) if self._is_idle() else None
         if request is None:
             return False
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout + ANSWER_SECONDS
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout + self._clients.answer_seconds
         self._answering = self._loop.create_task(plain.answer(self, request))
         return True
 
@@ -281,33 +275,6 @@ class ClientConnection(web.RequestHandler):
         if self._reading_limit is not None:
             self._reading_limit.cancel()
             self._reading_limit = None
-
-
-def limit_unread(listener: socket.socket, seconds: float) -> None:
-    """Have the system end connections whose other side has gone, or reads nothing, for so long."""
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
-
-
-def possible_connections(wanted: int) -> int:
-    """Raise the limit of open files as far as needed and allowed; return how many connections fit below it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + RESERVED_FILES
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return wanted
-    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed == needed:
-        return wanted
-    possible = max(1, allowed - RESERVED_FILES)
-    log.warning(
-        "this process may open %d files, so %d connections instead of %d: raise the limit (ulimit -Hn), or lower"
-        " EYE_MAX_CONNECTIONS",
-        allowed,
-        possible,
-        wanted,
-    )
-    return possible
 
 
 def _malformed(error: BaseException | None) -> Problem:

@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from gateway.app import build_app
-from gateway.clients import Clients, limit_unread
+from gateway.clients import Clients
+from gateway.limits import limit_unread
 from gateway.publisher import Publisher
 from gateway.state import GATEWAY
 from schemas.settings import Settings

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from eye.keys import add_key
+from gateway import careful
 from gateway.app import build_app
 from gateway.outgoing import OutgoingRecord
 from gateway.problems import RateLimited
@@ -254,11 +255,30 @@ async def test_the_body_of_a_limited_application_is_not_read(door: Door, monkeyp
 
     read: list[bytes] = []
     monkeypatch.setattr(door.gateway.rates, "check", refuse)
-    monkeypatch.setattr(door.gateway.reader, "read", read.append)
+    for reading in ("read", "read_plain"):
+        monkeypatch.setattr(door.gateway.reader, reading, read.append)
     door.connection.data_received(door.post())
 
     assert await door.answered() == [429]
     assert read == []
+
+
+@pytest.mark.parametrize("body", [b'{"session_id": 5}', b"[1]", b"{", b"", b'[{"session_id": "s"}, {"session_id": 5}]'])
+async def test_a_body_that_is_refused_is_looked_at_slowly_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    looks: list[bytes] = []
+    slow_look = careful.examine
+
+    def look(value: bytes) -> careful.Examined:
+        looks.append(value)
+        return slow_look(value)
+
+    monkeypatch.setattr(careful, "examine", look)
+    door.connection.data_received(door.post(body))
+
+    await door.answered()
+    assert len(looks) == len(set(looks)) <= 1
 
 
 async def test_what_comes_before_the_answer_is_kept_from_being_read_and_answered_behind_it(door: Door) -> None:
