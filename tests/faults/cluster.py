@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -40,12 +40,13 @@ BATCH = 20
 
 @dataclass
 class Figures:
-    """What a drill found; times in seconds."""
+    """What a drill found; times in seconds. A request is cut where its connection breaks, or can't be made."""
 
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     slowest_request: float = 0.0
     longest_without_202: float = 0.0
+    cut: int = 0
     acknowledged: int = 0
     lost: int = 0
     doubled: int = 0
@@ -55,32 +56,52 @@ class Figures:
 
     def broken(self) -> list[str]:
         """Name the promises that were broken."""
-        wrong = [name for name in ("lost", "doubled", "out_of_order", "sessions_wrong") if getattr(self, name)]
+        wrong = [name for name in ("cut", "lost", "doubled", "out_of_order", "sessions_wrong") if getattr(self, name)]
         return wrong + (["slowest_request"] if self.slowest_request > 2 else [])
+
+    def show(self) -> None:
+        """Print them, one on a line."""
+        for name, value in vars(self).items():
+            shown = dict(value) if isinstance(value, Counter) else f"{value:.2f}" if isinstance(value, float) else value
+            print(f"{name:<22}{shown}")
 
 
 class Load:
     """Events in batches at a steady rate, each again until it is acknowledged: in order within a session."""
 
-    def __init__(self, url: str, figures: Figures) -> None:
+    def __init__(self, url: str, figures: Figures, key: str = KEY) -> None:
         self._url = url
         self._figures = figures
+        self._key = key
         self._last_202 = time.monotonic()
         self.acknowledged: Counter[str] = Counter()
 
-    async def send(self, events: Sequence[Event], rate: float) -> None:
+    async def send(self, events: Iterable[Event], rate: float) -> None:
         """Send them, `rate` events a second or as fast as they are taken."""
         rest = iter(events)
         next_at = self._last_202 = time.monotonic()
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {KEY}"}) as session:
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {self._key}"}) as session:
             while batch := list(islice(rest, BATCH)):
                 await asyncio.sleep(max(next_at - time.monotonic(), 0))
                 next_at += BATCH / rate
                 while batch:
-                    batch = await self._send(session, batch)
+                    batch = await self._left(session, batch)
 
-    async def _send(self, session: aiohttp.ClientSession, batch: list[Event]) -> list[Event]:
+    async def _left(self, session: aiohttp.ClientSession, batch: list[Event]) -> list[Event]:
         """Send a batch; returns what has to be sent again."""
+        try:
+            taken = await self._send(session, batch)
+        except aiohttp.ClientError:
+            self._figures.cut += 1
+            taken = set()
+        self.acknowledged.update(taken)
+        left = [event for event in batch if event["event_id"] not in taken]
+        if left:
+            await asyncio.sleep(0.1)
+        return left
+
+    async def _send(self, session: aiohttp.ClientSession, batch: list[Event]) -> set[str]:
+        """Send a batch; returns the ids that were acknowledged."""
         began = time.monotonic()
         headers = {"Content-Type": "application/x-ndjson"}
         async with session.post(f"{self._url}/events/", data=ndjson(batch), headers=headers) as response:
@@ -92,12 +113,7 @@ class Load:
         if response.status == 202:
             figures.longest_without_202 = max(figures.longest_without_202, ended - self._last_202)
             self._last_202 = ended
-        taken = {result["event_id"] for result in answer.get("results", []) if result["status"] == "ok"}
-        self.acknowledged.update(taken)
-        left = [event for event in batch if event["event_id"] not in taken]
-        if left:
-            await asyncio.sleep(0.1)
-        return left
+        return {result["event_id"] for result in answer.get("results", []) if result["status"] == "ok"}
 
 
 async def drill(directory: Path, seconds: float, rate: float) -> Figures:
@@ -175,9 +191,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         figures = asyncio.run(drill(Path(directory), options.seconds, options.rate))
-    for name, value in vars(figures).items():
-        shown = dict(value) if isinstance(value, Counter) else f"{value:.2f}" if isinstance(value, float) else value
-        print(f"{name:<22}{shown}")
+    figures.show()
     if broken := figures.broken():
         sys.exit(f"broken: {', '.join(broken)}")
     print("kept: nothing lost, nothing doubled, order kept, no request over 2 s")

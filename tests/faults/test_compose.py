@@ -8,18 +8,22 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from eye.local.notes import free_port
-from tests.pipeline import SAMPLE, Event, batches, ndjson, numbered_events, poll
+from tests.faults.cluster import Figures, Load
+from tests.pipeline import SAMPLE, numbered_events, poll
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("stream", "sinks", "postgres", "kafka", "gateway")
-EVENTS_BETWEEN_KILLS = 500
+MORE = ("--wait", "--no-recreate", "--scale", "stream=3", "--scale", "sinks=2")
+RATE = 200
+SESSIONS = 50
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1500)]
 
@@ -41,27 +45,14 @@ class Composed:
         assert done.returncode == 0, f"{' '.join(words)}:\n{done.stderr[-3000:]}"
         return done.stdout
 
+    def query(self, query: str) -> list[str]:
+        """Return the rows that a query finds."""
+        psql = ("psql", "--username", "postgres", "--dbname", "eye", "--tuples-only", "--no-align", "--command", query)
+        return self.compose("exec", "-T", "postgres", *psql).split()
+
     def count(self, query: str) -> int:
         """Return the number that a query finds."""
-        psql = ("psql", "--username", "postgres", "--dbname", "eye", "--tuples-only", "--no-align", "--command", query)
-        return int(self.compose("exec", "-T", "postgres", *psql))
-
-    async def send(self, events: Sequence[Event]) -> set[str]:
-        """Send events, again until all are acknowledged; returns their ids."""
-        acknowledged: set[str] = set()
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/x-ndjson"}
-        async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=10)) as session:
-            for batch in batches(events):
-                while not acknowledged.issuperset(event["event_id"] for event in batch):
-                    try:
-                        async with session.post(f"{self.url}/events/", data=ndjson(batch)) as response:
-                            answer = await response.json(content_type=None)
-                    except (aiohttp.ClientError, TimeoutError):
-                        await asyncio.sleep(0.2)
-                        continue
-                    results = answer.get("results", [])
-                    acknowledged.update(result["event_id"] for result in results if result["status"] == "ok")
-        return acknowledged
+        return int(self.query(query)[0])
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +100,39 @@ print(json.dumps({
 """
 
 
-async def test_each_service_can_be_killed_and_nothing_is_lost(stack: Composed) -> None:
-    before = stack.count("select count(*) from eye.events")
-    more = ("--no-recreate", "--scale", "stream=3", "--scale", "sinks=2")
-    await asyncio.to_thread(stack.compose, "up", "--wait", *more)
-    events = list(numbered_events(EVENTS_BETWEEN_KILLS * (len(SERVICES) + 1), sessions=50))
+async def test_each_service_can_be_killed_under_load_and_nothing_is_lost(stack: Composed) -> None:
+    await asyncio.to_thread(stack.compose, "up", *MORE)
+    figures, killed = Figures(), asyncio.Event()
+    load = Load(stack.url, figures, stack.key)
+    events = takewhile(lambda _: not killed.is_set(), numbered_events(10**6, SESSIONS))
 
-    sending = asyncio.create_task(stack.send(events))
+    sending = asyncio.create_task(load.send(events, RATE))
     for service in SERVICES:
         await asyncio.to_thread(stack.compose, "kill", service)
-        await asyncio.to_thread(stack.compose, "up", "--detach", "--no-deps", *more, service)
-    acknowledged = await sending
+        await asyncio.to_thread(stack.compose, "up", *MORE)
+    killed.set()
+    await sending
 
-    assert acknowledged == {event["event_id"] for event in events}
-    stored = "select count(*) from eye.events"
-    await asyncio.to_thread(poll, lambda: stack.count(stored) >= before + len(events), 300, "all rows")
-    assert stack.count(stored) == before + len(events)
-    assert stack.count("select count(distinct event_id) from eye.events") == before + len(events)
-    assert stack.count("select sum(event_count)::bigint from eye.sessions") == before + len(events)
+    await asyncio.to_thread(poll, lambda: stack.count(ROWS) >= len(load.acknowledged), 300, "all rows")
+    stored = Counter(stack.query(IDS))
+    figures.acknowledged, figures.rows = len(load.acknowledged), stored.total()
+    figures.lost = len(load.acknowledged.keys() - stored.keys())
+    figures.doubled = stored.total() - len(stored)
+    figures.out_of_order = stack.count(OUT_OF_ORDER)
+    figures.sessions_wrong = stack.count(SESSIONS_WRONG)
+    figures.show()
+    assert set(figures.broken()) <= {"cut"}, figures
+    assert stored.keys() == load.acknowledged.keys()
+
+
+ROWS = "select count(*) from eye.events where session_id like 'session-%'"
+IDS = "select event_id from eye.events where session_id like 'session-%'"
+OUT_OF_ORDER = """
+    select count(*) filter (where late) from (
+        select occurred_at < lag(occurred_at) over (partition by session_id order by source_offset) as late
+        from eye.events where session_id like 'session-%')
+"""
+SESSIONS_WRONG = """
+    select count(*) from eye.sessions s
+    where event_count <> (select count(*) from eye.events e where e.session_id = s.session_id)
+"""
