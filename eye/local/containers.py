@@ -62,11 +62,11 @@ class Container:
         self._docker("unpause", self._container)
 
     def _choose_port(self) -> int:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
         return remembered_port(self.data_dir / "port", self._wanted_port)
 
     @property
     def _container(self) -> str:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
         return remembered(self.data_dir / "container", lambda: f"the-eye-{self._name}-{secrets.token_hex(4)}")
 
     def _run(

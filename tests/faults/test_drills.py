@@ -13,6 +13,8 @@ from tests.faults.run import run_drill
 
 SEED = 7
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:

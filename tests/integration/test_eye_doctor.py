@@ -109,10 +109,17 @@ def test_disks_clocks_positions_and_retention_are_looked_at(settings: Settings, 
     _, findings, _ = examined(env)
 
     assert {
-        "disk of the data directory", "disk of Postgres", "clock of Postgres", "positions",
+        "disk of the data directory", "clock of Postgres", "positions",
         "clock of the gateways", "offsets' retention of broker 1", "partitions ahead", "default partition", "retention",
     } <= set(findings)  # fmt: skip
     assert findings["spool"]["seen"].startswith("5 bytes in 1 files")
+
+
+@pytest.mark.processes
+def test_the_disk_of_a_postgres_on_this_machine_is_looked_at(env: dict[str, str]) -> None:
+    _, findings, _ = examined(env)
+
+    assert findings["disk of Postgres"]["ok"]
 
 
 def test_what_will_hurt_later_is_found_with_its_mend(settings: Settings, env: dict[str, str]) -> None:
