@@ -45,7 +45,9 @@ def _without_passwords(dsn: str) -> str:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at everything; changes nothing."""
+    """Look at everything; changes nothing. Of Postgres a role that reads sees enough: a gateway has no other."""
+    if settings.postgres_dsn is None:
+        settings = settings.model_copy(update={"postgres_dsn": settings.postgres_read_dsn})
     return [
         *_event_types(settings),
         *_keys(settings),

@@ -127,7 +127,7 @@ def _make_postgres(directory: Path) -> PostgresContainer:
 def remove_containers() -> None:
     """Remove the containers that were made, and their volumes; a stopped one keeps its data otherwise."""
     for name in ((made.data_dir / "container").read_text() for made in _made):
-        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+        subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=False)
         subprocess.run(["docker", "volume", "rm", name], capture_output=True, check=False)
 
 

@@ -73,7 +73,7 @@ class Container:
         self, image: str, ports: str, data: str, environment: Mapping[str, str], command: Sequence[str] = ()
     ) -> None:
         name = self._container
-        self._docker("rm", "--force", name)
+        self._docker("rm", "--force", "--volumes", name)  # those without a name
         options = [
             "--detach",
             "--name",

@@ -47,6 +47,15 @@ def test_where_all_is_well_it_exits_0(settings: Settings, env: dict[str, str]) -
     assert shown["EYE_PARTITIONS"] == "3"
 
 
+def test_where_a_gateway_runs_the_database_of_its_reads_is_looked_at(env: dict[str, str]) -> None:
+    reads = {"EYE_POSTGRES_DSN": "", "EYE_POSTGRES_READ_DSN": env["EYE_POSTGRES_DSN"]}
+
+    code, findings, _ = examined(env | reads)
+
+    assert code == 0
+    assert {"Postgres", "migrations", "positions"} <= set(findings)
+
+
 def test_a_wrong_dsn_is_found_and_exits_1(env: dict[str, str]) -> None:
     code, findings, shown = examined(env | {"EYE_POSTGRES_DSN": NOWHERE["EYE_POSTGRES_DSN"]})
 
