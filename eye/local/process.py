@@ -16,6 +16,7 @@ from eye.local.errors import StartError
 
 _LAUNCH = str(Path(__file__).with_name("launch.py"))
 _LOG_LIMIT = 10_000_000
+_PAUSE_SECONDS = 5.0
 
 
 class Process:
@@ -70,10 +71,12 @@ class Process:
             self._child.wait()
 
     def pause(self) -> None:
-        """Let it and its own children hang (SIGSTOP): connections stay open, nothing answers."""
+        """Let it and its own children hang (SIGSTOP): connections stay open, nothing answers from when this returns."""
         if self._child:
             self._child.send_signal(signal.SIGSTOP)
-            _signal(self._family(), signal.SIGSTOP)
+            stopped = [self._child.pid, *self._family()]
+            _signal(stopped[1:], signal.SIGSTOP)
+            wait_until(lambda: all(map(_hangs, stopped)), _PAUSE_SECONDS)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
@@ -140,6 +143,15 @@ def wait_until(condition: Callable[[], bool], deadline: float) -> bool:
         if time.monotonic() > end:
             return False
         time.sleep(0.02)
+    return True
+
+
+def _hangs(pid: int) -> bool:
+    """Whether each thread of a process hangs, or has ended: a signal takes a while to reach those that run."""
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            if thread.read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                return False
     return True
 
 

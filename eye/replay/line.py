@@ -20,8 +20,8 @@ from stream.transport.lookup import Lookup
 MOST_LAG = 1.0
 """So many seconds the line may be behind before a replay waits for it, unless it is told another number."""
 
-_CHECK_SECONDS = 0.5
-_POLL_SECONDS = 0.2
+_CHECK_SECONDS = 1.0
+_POLL_SECONDS = 0.5
 _STANDS_STILL_SECONDS = 5.0
 """A partition whose position has not moved for so long is one that nobody works on: no replay waits for it."""
 

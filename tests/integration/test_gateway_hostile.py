@@ -59,7 +59,7 @@ async def said(reader: asyncio.StreamReader, seconds: float = 10.0) -> bytes:
     async with asyncio.timeout(seconds):
         try:
             return await reader.read()
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):  # the latter where we were still sending
             return b""
 
 
