@@ -73,7 +73,9 @@ def checksums(settings: Settings) -> dict[str, tuple[int, str]]:
 
 async def drop_and_migrate(settings: Settings) -> None:
     """Empty Postgres of all that is ours, and make the tables anew."""
-    with psycopg.connect(settings.dsn, autocommit=True) as connection:
+    with psycopg.connect(settings.dsn) as connection:
+        # what every sink takes first: so nobody waits for it who has what the drop will wait for
+        connection.execute("lock table eye.sink_positions in access exclusive mode")
         connection.execute("drop schema eye cascade")
     await migrate(settings.dsn)
 
