@@ -20,7 +20,7 @@ up: $(INSTALLED)
 
 # Three files at a time, since a test mostly waits for its servers; those that take longest come first.
 test: lint
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from gateway.problems import Problem
 from gateway.trace import Traces, trace_event
 from schemas.settings import Settings
 
+CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 READ_BYTES = 1024 * 1024 * 1024
 
@@ -25,7 +26,7 @@ async def find_traces(settings: Settings, event_id: str, since: datetime, applic
 
     Raises TraceError while Postgres is away, KafkaError while Kafka is.
     """
-    database = Database(settings)
+    database = Database(settings, CONNECT_SECONDS)
     await database.open()
     try:
         async with Lookback(settings, Budget(READ_SECONDS, READ_BYTES)) as lookback:

@@ -17,7 +17,7 @@ from schemas.settings import Settings
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 1.5
-"""How long a read waits for a connection."""
+"""How long a read over HTTP waits for a connection."""
 
 RECONNECT_SECONDS = 0.5
 """After this long the pool gives up a connection that can't be made."""
@@ -27,9 +27,13 @@ PROBE_SECONDS = 0.5
 
 
 class Database:
-    """Postgres as the reads see it. It may be away, at the start as well as later."""
+    """Postgres as the reads see it. It may be away, at the start as well as later.
 
-    def __init__(self, settings: Settings) -> None:
+    A read waits for a connection for `wait_seconds`.
+    """
+
+    def __init__(self, settings: Settings, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._wait_seconds = wait_seconds
         self._limit_ms = int(settings.statement_timeout_seconds * 1000)
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] | None = None
         self._connections = settings.postgres_read_connections
@@ -46,10 +50,15 @@ class Database:
             max_size=self._connections,
             reconnect_timeout=RECONNECT_SECONDS,
             # prepared statements would be planned without a look at the values
-            kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": 2, "row_factory": dict_row},
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": None,
+                "connect_timeout": max(2, round(self._wait_seconds)),
+                "row_factory": dict_row,
+            },
             configure=self._configure,
             check=AsyncConnectionPool.check_connection,
-            timeout=WAIT_SECONDS,
+            timeout=self._wait_seconds,
             open=False,
         )
         await self._pool.open(wait=False)

@@ -104,7 +104,7 @@ def test_the_processes_serve_every_metric_that_the_dashboard_shows(pipeline: Pip
     shown = [target["expr"] for panel in panels for target in panel.get("targets", [])]
     wanted = set().union(*(names_in(expression.replace("$__rate_interval", "1m")) for expression in shown))
 
-    poll(lambda: wanted <= scraped(pipeline), 10, f"{wanted} in /metrics")
+    poll(lambda: wanted <= scraped(pipeline), 60, f"{wanted} in /metrics")
 
 
 async def test_a_post_is_one_trace_through_every_process(pipeline: Pipeline, collector: Collector) -> None:
@@ -118,7 +118,7 @@ async def test_a_post_is_one_trace_through_every_process(pipeline: Pipeline, col
         ("eye-stream", f"process {prefix}events.raw"),
         ("eye-sinks", f"process {prefix}events.validated"),
     }
-    poll(lambda: whole <= collector.traced(TRACE), 10, f"{whole} among {collector.traced(TRACE)}")
+    poll(lambda: whole <= collector.traced(TRACE), 60, f"{whole} among {collector.traced(TRACE)}")
     _, found = await pipeline.get(f"/events/{sent['event_id']}/trace")
     assert [(trace["status"], trace["trace_id"]) for trace in found["traces"]] == [("stored", TRACE)]
 

@@ -79,7 +79,7 @@ async def test_gateways_replaced_under_load_refuse_nobody_and_lose_nothing(setti
     port, logs = free_port(), settings.data_dir / "logs"
     gateways = [EyeProcess("gateway", number, settings, logs, port) for number in range(REPLACEMENTS + 1)]
     gateways[0].start()
-    poll(gateways[0].is_ready, 30, "the first gateway is ready")
+    poll(gateways[0].is_ready, 60, "the first gateway is ready")
     load = Load(f"{gateways[0].url}/events", random.Random(seed))
 
     async with load.running():

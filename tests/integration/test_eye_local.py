@@ -99,7 +99,7 @@ def test_a_paused_kafka_is_silent_until_it_resumes(kafka: LocalKafka) -> None:
     kafka.resume()
 
     assert paused == (False, True)
-    assert wait_until(lambda: answers(port), 10)
+    assert wait_until(lambda: answers(port), 60)
 
 
 def test_a_kafka_that_can_not_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ signal.pause()
         parent.kill()
 
     assert was_alive
-    assert wait_until(lambda: not any(map(is_alive, pids)), 10)
+    assert wait_until(lambda: not any(map(is_alive, pids)), 60)
 
 
 def test_a_server_is_not_started_for_a_parent_that_is_gone(tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ def read(kafka: LocalKafka, topic: str) -> list[bytes]:
             await consumer.stop()
         return values
 
-    return asyncio.run(asyncio.wait_for(read(), 20))
+    return asyncio.run(asyncio.wait_for(read(), 60))
 
 
 def query(postgres: LocalPostgres, statement: str) -> list[tuple[object, ...]]:

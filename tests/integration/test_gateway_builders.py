@@ -39,6 +39,11 @@ async def a_gateway(settings: Settings, *, until_ready: bool = True) -> AsyncIte
         await server
 
 
+def patient(settings: Settings) -> Settings:
+    """A gateway that waits for Kafka longer than any may: for tests of what it does, not of how long it takes here."""
+    return settings.model_copy(update={"acknowledge_seconds": 90.0, "spool_after_seconds": 60.0})
+
+
 async def is_ready(client: ClientSession) -> bool:
     """Ask /readyz."""
     async with client.get("/readyz") as answer:
@@ -63,7 +68,7 @@ async def records_of(settings: Settings, count: int) -> list[Any]:
         ends = await consumer.end_offsets(partitions)
         assert sum(ends.values()) == count
         records: list[Any] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(records) < count:
                 for found in (await consumer.getmany(timeout_ms=100)).values():
                     records += found

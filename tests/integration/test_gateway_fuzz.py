@@ -49,7 +49,7 @@ def gateway(shared_settings: Settings) -> Iterator[EyeProcess]:
     process = EyeProcess("gateway", 0, shared_settings, shared_settings.data_dir / "logs")
     process.start()
     try:
-        poll(process.is_ready, 30, "the gateway is ready")
+        poll(process.is_ready, 60, "the gateway is ready")
         yield process
         assert process.running
         assert "Traceback" not in process.log.read_text()
@@ -119,7 +119,7 @@ def test_what_is_validated_is_judged_as_the_stream_will(
     intake = Reader(max_events=5000, max_event_bytes=65536).read_lines(b"\n".join(sent))
     rules, now = shared_settings.rules(), datetime.now(UTC)
 
-    with requests.post(url, data=b"\n".join(sent), headers=headers, timeout=10) as answer:
+    with requests.post(url, data=b"\n".join(sent), headers=headers, timeout=60) as answer:
         results = answer.json()["results"]
 
     assert answer.status_code == 200
@@ -143,6 +143,6 @@ def test_any_body_gets_an_answer_that_is_described(
 ) -> None:
     headers = AUTHORIZED | {"Content-Type": content_type, "Content-Encoding": encoding}
 
-    with requests.post(f"{gateway.url}{path}", data=body, headers=headers, timeout=10) as answer:
+    with requests.post(f"{gateway.url}{path}", data=body, headers=headers, timeout=60) as answer:
         assert answer.status_code in (200, 202, 400, 413, 415, 422)
         assert answer.json()

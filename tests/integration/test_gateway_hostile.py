@@ -20,6 +20,7 @@ import pytest
 from schemas.settings import Settings
 from tests.conftest import KEY
 from tests.pipeline import EyeProcess, an_event, poll
+from tests.stopwatch import Stopwatch
 
 HEAD_SECONDS, IDLE_SECONDS, TRANSFER_SECONDS = 1.0, 2.0, 1.5
 CONNECTIONS = 2500
@@ -31,7 +32,7 @@ def a_gateway_process(settings: Settings, number: int, **changes: Any) -> Iterat
     process = EyeProcess("gateway", number, settings.model_copy(update=changes), settings.data_dir / "logs")
     process.start()
     try:
-        poll(process.is_ready, 30, "the gateway is ready")
+        poll(process.is_ready, 60, "the gateway is ready")
         yield process
         assert process.running, process.log.read_text()[-3000:]
     finally:
@@ -54,7 +55,7 @@ async def connect(process: EyeProcess) -> tuple[asyncio.StreamReader, asyncio.St
     return await asyncio.open_connection("127.0.0.1", port_of(process))
 
 
-async def said(reader: asyncio.StreamReader, seconds: float = 10.0) -> bytes:
+async def said(reader: asyncio.StreamReader, seconds: float = 60.0) -> bytes:
     """Return all that comes until the connection is closed; fails when it stays open."""
     async with asyncio.timeout(seconds):
         try:
@@ -63,7 +64,7 @@ async def said(reader: asyncio.StreamReader, seconds: float = 10.0) -> bytes:
             return b""
 
 
-async def exchange(process: EyeProcess, sent: bytes, seconds: float = 10.0) -> bytes:
+async def exchange(process: EyeProcess, sent: bytes, seconds: float = 60.0) -> bytes:
     """Send bytes on a connection of their own; return all that comes until it is closed."""
     reader, writer = await connect(process)
     writer.write(sent)
@@ -107,14 +108,15 @@ async def is_served(process: EyeProcess) -> None:
 
 async def test_a_head_that_comes_too_slowly_ends_its_connection(impatient: EyeProcess) -> None:
     reader, writer = await connect(impatient)
-    started = time.monotonic()
+    started, watch = time.monotonic(), Stopwatch()
     writer.write(b"POST /events HTTP/1.1\r\n")
     slowly = asyncio.create_task(trickle(writer, b"X-Slow: 1\r\n" * 1000))
 
     answer = await said(reader)
 
     assert problem(answer) == (408, "request_timeout")
-    assert HEAD_SECONDS * 0.9 < time.monotonic() - started < HEAD_SECONDS + 1
+    assert time.monotonic() - started > HEAD_SECONDS * 0.9
+    assert watch.seconds < HEAD_SECONDS + 1
     slowly.cancel()
     writer.close()
 
@@ -130,7 +132,7 @@ async def test_a_body_that_comes_too_slowly_is_told_so_and_ends_its_connection(
     impatient: EyeProcess, framing: str
 ) -> None:
     reader, writer = await connect(impatient)
-    started = time.monotonic()
+    started, watch = time.monotonic(), Stopwatch()
     writer.write(head("POST /events HTTP/1.1", framing))
     slowly = asyncio.create_task(trickle(writer, b"1\r\n{\r\n" * 1000))
 
@@ -138,7 +140,8 @@ async def test_a_body_that_comes_too_slowly_is_told_so_and_ends_its_connection(
     slowly.cancel()
 
     assert problem(answer) == (408, "request_timeout")
-    assert TRANSFER_SECONDS * 0.9 < time.monotonic() - started < TRANSFER_SECONDS + 1
+    assert time.monotonic() - started > TRANSFER_SECONDS * 0.9
+    assert watch.seconds < TRANSFER_SECONDS + 1
     assert await said(reader) == b""
     writer.close()
 
@@ -147,12 +150,12 @@ async def test_a_connection_that_says_nothing_is_closed(impatient: EyeProcess) -
     fresh, writer = await connect(impatient)
     used, used_writer = await connect(impatient)
     used_writer.write(head("GET /healthz HTTP/1.1"))
-    started = time.monotonic()
+    watch = Stopwatch()
 
     assert await said(fresh) == b""
     assert statuses(await said(used)) == [200]
 
-    assert time.monotonic() - started < IDLE_SECONDS + 2
+    assert watch.seconds < IDLE_SECONDS + 2
     writer.close()
     used_writer.close()
 
@@ -179,7 +182,7 @@ async def test_a_client_that_reads_no_answer_is_cut_off(impatient: EyeProcess) -
         requests = head("GET /openapi.json HTTP/1.1") * 2000
 
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while True:
                     await loop.sock_sendall(deaf, requests)
 
@@ -426,9 +429,9 @@ async def test_what_is_too_much_at_once_is_told_to_come_again_and_memory_stays(s
             a_post(batch, "Connection: close"),
             a_post(packed, "Content-Encoding: deflate", "Connection: close"),
         ]
-        started = time.monotonic()
+        watch = Stopwatch()
         answers = await asyncio.gather(*(exchange(process, request) for request in requests * 40))
-        seconds = time.monotonic() - started
+        seconds = watch.seconds
         grown = memory(process) - before
         await is_served(process)
         for _, writer in slow:

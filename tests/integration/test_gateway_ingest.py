@@ -17,9 +17,15 @@ import zstandard
 from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.settings import Settings
-from tests.integration.test_gateway_builders import a_gateway, an_event, post, records_of
+from tests.integration.test_gateway_builders import a_gateway, an_event, patient, post, records_of
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A deployment of the test's own, without a limit on how long this machine may take."""
+    return patient(settings)
 
 
 async def test_an_accepted_event_stands_in_kafka_as_sent(settings: Settings) -> None:

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +21,7 @@ from gateway.problems import ProblemCode
 from schemas.settings import Settings, SettingsError
 from tests.conftest import KEY
 from tests.integration.test_gateway_builders import AUTHORIZED, a_gateway, an_event, eventually, is_ready, post
+from tests.stopwatch import Stopwatch
 
 OPEN = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"]
 GUARDED = ["/events", "/events/x", "/sessions", "/sessions/x", "/sessions/x/events", "/errors", "/errors/summary"]
@@ -95,9 +95,9 @@ async def test_a_new_key_holds_without_a_restart(settings: Settings) -> None:
         async def is_locked_out() -> bool:
             return (await post(client, an_event()))[0] == 401
 
-        started = time.monotonic()
+        watch = Stopwatch()
         await eventually(is_locked_out)
-        assert time.monotonic() - started < CHECK_SECONDS + 1
+        assert watch.seconds < CHECK_SECONDS + 1
         assert (await post(client, an_event(), Authorization="Bearer reader"))[0] == 202
 
 
@@ -197,7 +197,7 @@ async def a_process(settings: Settings) -> AsyncIterator[tuple[asyncio.subproces
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             yield process, (await process.stdout.readline()).decode().strip()
     finally:
         if process.returncode is None:
@@ -224,7 +224,7 @@ async def test_a_signal_stops_the_gateway_in_good_order(settings: Settings, numb
         await writer.drain()
 
         assert (await reader.readline()).startswith(b"HTTP/1.1 202")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
         writer.close()
 

@@ -26,6 +26,7 @@ from schemas.settings import Settings, SettingsError
 from schemas.topics import topic_names
 from tests.integration.test_gateway_builders import AUTHORIZED, a_gateway, an_event, eventually, is_ready, post
 from tests.pipeline import EyeProcess
+from tests.stopwatch import Stopwatch
 
 
 @pytest.fixture
@@ -57,9 +58,9 @@ class Sender:
             self.sent += 1
             event_id = f"{self._prefix}{self.sent}"
             events.append(an_event(session_id=f"{self._prefix}s{self.sent % 5}", event_id=event_id, number=self.sent))
-        began = time.monotonic()
+        watch = Stopwatch()
         status, answer = await post(self._client, events)
-        self.slowest = max(self.slowest, time.monotonic() - began)
+        self.slowest = max(self.slowest, watch.seconds)
         self.accepted += [
             (event["session_id"], event["number"])
             for event, result in zip(events, answer["results"], strict=True)
@@ -78,7 +79,7 @@ async def raw(settings: Settings) -> list[Any]:
         consumer.assign(partitions)
         count = sum((await consumer.end_offsets(partitions)).values())
         records: list[Any] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(records) < count:
                 for found in (await consumer.getmany(timeout_ms=100)).values():
                     records += found
@@ -162,8 +163,10 @@ async def test_a_batch_that_is_under_way_when_it_is_spooled_is_written_once(ther
         assert await sender.send() == 202
         broker.pause()
         try:
+            began = time.monotonic()
             assert await sender.send() == 202
-            assert there.spool_after_seconds * 0.9 < sender.slowest < 2
+            assert time.monotonic() - began > there.spool_after_seconds * 0.9
+            assert sender.slowest < 2
             assert (await readiness(client))[1]["spool"]["records"] == 10
             assert await sender.send() == 202
         finally:
@@ -312,9 +315,9 @@ async def test_sigterm_leaves_the_spool_to_the_next_gateway(there: Settings, bro
         assert await sender.send() == 202
         broker.kill()
         assert [await sender.send() for _ in range(5)] == [202] * 5
-        began = time.monotonic()
+        watch = Stopwatch()
         await asyncio.to_thread(process.stop, 15)
-        assert (process.exit_code(), time.monotonic() - began < 15) == (0, True)
+        assert (process.exit_code(), watch.seconds < 15) == (0, True)
 
     await asyncio.to_thread(broker.start)
     async with a_gateway(there) as client:

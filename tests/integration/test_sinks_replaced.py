@@ -112,4 +112,4 @@ async def test_who_replaces_verdicts_waits_for_those_who_store_some(dsn: str) ->
 
         await first.commit()
 
-        await asyncio.wait_for(replacing, 30)
+        await asyncio.wait_for(replacing, 60)

@@ -75,7 +75,7 @@ async def position_and_rows(pool: Pool) -> tuple[int, int, int]:
 
 async def until(ask: Callable[[], Awaitable[Any]]) -> Any:
     """Ask until there is an answer that is true, whatever state the database is in meanwhile."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             with suppress(psycopg.OperationalError):
                 if answer := await ask():

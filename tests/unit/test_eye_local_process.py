@@ -28,10 +28,10 @@ def test_no_thread_of_a_paused_process_runs(tmp_path: Path) -> None:
     process = Process("busy", tmp_path, signal.SIGTERM)
     process._launch([sys.executable, "-c", BUSY])
     try:
-        assert wait_until(lambda: "busy" in process.log.read_text(), 30)
+        assert wait_until(lambda: "busy" in process.log.read_text(), 60)
         process.pause()
         assert threads_of(process) == {"T"}
         process.resume()
-        assert wait_until(lambda: "T" not in threads_of(process), 10)
+        assert wait_until(lambda: "T" not in threads_of(process), 60)
     finally:
         process.kill()

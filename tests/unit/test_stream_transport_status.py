@@ -156,7 +156,7 @@ async def test_a_worker_whose_partition_opens_at_the_second_try_is_ready_though_
     partitions = Partitions(reading, lambda topic, partition: WorkThatOpensAtSecondTry())
     page = status_page(CollectorRegistry(), partitions.status, lambda tp, position: 0, lambda: False)
     partitions.start([ONE])
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         while ONE not in reading.take_seeks():
             await reading.wait_for_change(1)
 

@@ -80,7 +80,7 @@ class Bench:
     async def running(self) -> AsyncIterator[asyncio.Task[None]]:
         """Run the worker until it ends; gives its task."""
         task = asyncio.create_task(self.worker.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.app.running.wait()
             yield task
             await asyncio.wait([task])
@@ -176,7 +176,7 @@ async def test_told_to_stop_while_it_prepares_it_ends_without_an_error() -> None
         await asyncio.Event().wait()
 
     task = asyncio.create_task(Bench().worker.run(prepare))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await preparing.wait()
         terminate()
         await task
