@@ -3,7 +3,8 @@
 Growth is measured when it is asked for, or all is: not with `--quick`. `--only growth` has three parts, which can be
 asked for one by one.
 
-It starts a Kafka and a Postgres of its own. Method: docs/performance.md.
+It starts a Kafka and a Postgres of its own. The percentages shown meanwhile are what the host took of the cores during
+each repetition. Method: docs/performance.md.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bench.report import Result, show, write
 
 STAGES = ("stream", "sinks", "gateway", "line", "start", "sessions")
 GROWTH = ("processes", "partitions", "table")
+TRIES = 4
 
 
 def main() -> int:
@@ -44,7 +46,7 @@ def main() -> int:
         "table": growth_table.measure,
     }
     results: list[Result] = []
-    with machine() as here:
+    with machine(tries=1 if quick else TRIES) as here:
         for name in _chosen(given.only, quick):
             print(f"measuring: {name} ...", end=" ", flush=True)
             begin = time.monotonic()

@@ -24,19 +24,22 @@ CONNECTIONS = 64
 
 def measure(machine: Machine, *, seconds: float, repeat: int) -> list[Result]:
     """Measure in turn the bare handler and the gateway, single events and batches."""
-    bare, single, batch, two = [], [], [], []
-    for _ in range(repeat):
+
+    def turn() -> tuple[Figure, Figure, Figure, Figure]:
         settings = asyncio.run(machine.settings(gateway_port=free_port()))
         key = add_key(settings.applications_file, "bench", ["write", "read"])
         port = free_port()
         with serving([sys.executable, "-m", "bench.bare_server", str(port)], settings, port) as pids:
-            bare.append(loaded(port, key, pids, seconds))
+            bare = loaded(port, key, pids, seconds)
         command = eye("gateway")
         with serving(command, settings, settings.gateway_port) as pids:
-            single.append(loaded(settings.gateway_port, key, pids, seconds))
-            batch.append(loaded(settings.gateway_port, key, pids, seconds, batch=100))
+            single = loaded(settings.gateway_port, key, pids, seconds)
+            batch = loaded(settings.gateway_port, key, pids, seconds, batch=100)
         with serving(command, settings, settings.gateway_port, processes=2) as pids:
-            two.append(loaded(settings.gateway_port, key, pids, seconds))
+            two = loaded(settings.gateway_port, key, pids, seconds)
+        return bare, single, batch, two
+
+    bare, single, batch, two = zip(*(machine.calmly(turn) for _ in range(repeat)), strict=True)
     return _results(bare, single, batch, two)
 
 

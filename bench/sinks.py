@@ -27,13 +27,14 @@ VALIDATED = 20_000
 
 def measure(machine: Machine, *, events: int, repeat: int) -> list[Result]:
     """Measure them in turn."""
-    copied, ours, validators = [], [], []
-    for _ in range(repeat):
-        validators.append(_validator_us())
-        copied.append(_copy(asyncio.run(machine.settings()), events))
+
+    def turn() -> tuple[float, Figure, Figure]:
+        validator, copied = _validator_us(), _copy(asyncio.run(machine.settings()), events)
         settings = asyncio.run(machine.settings())
         asyncio.run(fill_validated(settings, events))
-        ours.append(measured("bench.our_sinks", settings, events))
+        return validator, copied, measured("bench.our_sinks", settings, events)
+
+    validators, copied, ours = zip(*(machine.calmly(turn) for _ in range(repeat)), strict=True)
     rate, limit = (statistics.median(figure["rate"] for figure in figures) for figures in (ours, copied))
     cpu, validator = statistics.median(figure["cpu_us"] for figure in ours), statistics.median(validators)
     return [

@@ -24,12 +24,13 @@ SESSIONS_FEW, SESSIONS_MANY = 6_000, 600_000
 
 def measure(machine: Machine, *, events: int, repeat: int) -> list[Result]:
     """Measure all three in turn."""
-    plain, ceiling, ours = [], [], []
-    for _ in range(repeat):
-        plain.append(measured("bench.plain_faust", _filled(machine, PLAIN_EVENTS), PLAIN_EVENTS))
+
+    def turn() -> tuple[Figure, Figure, Figure]:
+        plain = measured("bench.plain_faust", _filled(machine, PLAIN_EVENTS), PLAIN_EVENTS)
         settings = _filled(machine, events)
-        ceiling.append(measured("bench.ceiling", settings, events))
-        ours.append(measured("bench.our_stream", settings, events))
+        return plain, measured("bench.ceiling", settings, events), measured("bench.our_stream", settings, events)
+
+    plain, ceiling, ours = zip(*(machine.calmly(turn) for _ in range(repeat)), strict=True)
     return _results(plain, ceiling, ours)
 
 

@@ -193,7 +193,7 @@ async def test_what_was_told_to_come_again_is_not_written_later(
 
 
 async def is_under_way(publishing: Publisher) -> bool:
-    return any(lane.since is not None for lane in publishing._lanes.values())
+    return publishing._lanes.under_way_since() is not None
 
 
 async def test_what_waits_is_bounded(publishing: Publisher, broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,11 +30,15 @@ from mode.threads import QueueServiceThread
 
 from schemas.settings import Settings
 from stream.checkpoint import Checkpoint
+from stream.transport import batches
 from stream.transport.app import ChunkApp
 from stream.transport.consumer import ChunkConsumer, ChunkConsumerThread, ChunkTransport
 
 PYPROJECT = (Path(__file__).parents[2] / "pyproject.toml").read_text()
 CONSTRAINTS = (Path(__file__).parents[2] / "constraints.txt").read_text()
+
+PartitionRecords: Any = batches._PartitionBatches.__base__
+"""aiokafka's own, in whose place others stand by now."""
 
 
 @pytest.mark.parametrize("package", ["aiokafka", "faust-streaming"])
@@ -78,6 +82,21 @@ CALLED: list[tuple[Any, str, list[str]]] = [
     (aiokafka.AIOKafkaProducer, "create_batch", ["self"]),
     (aiokafka.AIOKafkaProducer, "send_batch", ["self", "batch", "topic", "partition"]),
     (aiokafka.AIOKafkaProducer, "partitions_for", ["self", "topic"]),
+    (
+        PartitionRecords,
+        "__init__",
+        [
+            "self",
+            "tp",
+            "records",
+            "aborted_transactions",
+            "fetch_offset",
+            "key_deserializer",
+            "value_deserializer",
+            "check_crcs",
+            "isolation_level",
+        ],
+    ),
     (BatchBuilder, "append", ["self", "timestamp", "key", "value", "headers"]),
     (BatchBuilder, "record_count", ["self"]),
 ]
@@ -123,6 +142,16 @@ def test_errors_that_are_caught_are_those_that_are_raised() -> None:
     assert ConsumerStoppedError in driver.Consumer.consumer_stopped_errors
     assert "raise IllegalStateError" in inspect.getsource(SubscriptionState._assigned_state)
     assert issubclass(IllegalStateError, Exception)
+
+
+def test_batches_are_asked_for_what_passes_for_a_record() -> None:
+    """`WholeBatch` hands on whatever is asked of a batch, and is its own only record."""
+    unpacking = inspect.getsource(PartitionRecords._unpack_records)
+
+    assert set(re.findall(r"self\._records|records\.(\w+)\(", unpacking)) == {"", "has_next", "next_batch"}
+    assert set(re.findall(r"record\.(\w+)", unpacking)) == {"offset"}
+    assert "for record in next_batch:" in unpacking
+    assert "self._consumer_record(tp, record)" in unpacking
 
 
 # what is replaced
