@@ -29,7 +29,8 @@ _STANDS_STILL_SECONDS = 5.0
 class LiveLine:
     """Tells whether the stream and the sinks keep up: nothing they have not done yet is older than `most_lag` seconds.
 
-    `lookup` is its own, to read beside the replay; `told` is called with True when a wait begins and False at its end.
+    `lookup` is its own, to read single records beside the replay; `told` is called with True when a wait begins and
+    False at its end.
     """
 
     def __init__(
@@ -78,10 +79,11 @@ class LiveLine:
 
     async def _any_record(self, tp: TopicPartition, stage: _Stage, end: int) -> bool:
         """Tell whether there is a record; the markers of transactions, behind which a position may stay, are none."""
-        async with aclosing(self._lookup.read(tp, offset=stage.reached)) as records:
+        async with aclosing(self._lookup.chunks(tp, stage.reached, end, most=1)) as chunks:
             try:
-                async for record in records:
-                    return int(record.offset) < end
+                async for chunk in chunks:
+                    if chunk.records:
+                        return True
             except LookupError:  # the line waits for the end of a transaction, too
                 return True
         stage.empty_up_to = end

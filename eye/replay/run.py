@@ -32,6 +32,9 @@ SINK, STREAM, FILE = "sink", "stream", "file"
 _STORED_SECONDS = 20.0
 """How long the sinks may take to store what is published already."""
 
+_FETCH_BYTES_BESIDE = 16 * 1024
+"""Enough for the single records by which a replay sees whether the live line is behind."""
+
 
 class Watcher(Protocol):
     """Who is told how it goes."""
@@ -189,5 +192,6 @@ class Replay:
 @asynccontextmanager
 async def open_replay(settings: Settings, watcher: Watcher) -> AsyncIterator[Replay]:
     """Connect to Kafka and Postgres. Raises KafkaError, SettingsError."""
-    async with make_pool(settings) as pool, Lookup(settings) as lookup, Lookup(settings) as beside:
+    beside = Lookup(settings, fetch_bytes=_FETCH_BYTES_BESIDE)
+    async with make_pool(settings) as pool, Lookup(settings) as lookup, beside:
         yield Replay(settings, lookup, beside, pool, watcher)

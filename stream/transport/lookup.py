@@ -22,16 +22,17 @@ class Lookup:
     """Reads partitions beside the consumer group, whose own connection may be busy waiting for new records.
 
     An async context manager; every call raises KafkaError. With `committed_only` open transactions are out of
-    sight, and so is what stands behind them.
+    sight, and so is what stands behind them. `fetch_bytes` is what it asks for at once, to be small where single
+    records are looked at.
     """
 
-    def __init__(self, settings: Settings, *, committed_only: bool = True) -> None:
+    def __init__(self, settings: Settings, *, committed_only: bool = True, fetch_bytes: int = 8 * 1024 * 1024) -> None:
         self._consumer = AIOKafkaConsumer(
             **settings.kafka_client(),
             isolation_level="read_committed" if committed_only else "read_uncommitted",
             enable_auto_commit=False,
             auto_offset_reset="none",
-            max_partition_fetch_bytes=8 * 1024 * 1024,
+            max_partition_fetch_bytes=fetch_bytes,
             fetch_max_wait_ms=_FETCH_MS,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -14,6 +15,8 @@ from eye.replay.line import LiveLine
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from sinks.pool import Pool, make_pool
+from stream.transport import batches
+from stream.transport.batches import Record
 from stream.transport.lookup import Lookup
 
 RECORDS = 5
@@ -36,14 +39,14 @@ def tp(settings: Settings) -> TopicPartition:
     return TopicPartition(topic_names(settings).validated, 1)
 
 
-async def publish(settings: Settings, tp: TopicPartition, seconds_ago: float) -> None:
+async def publish(settings: Settings, tp: TopicPartition, seconds_ago: float, records: int = RECORDS) -> None:
     """Publish verdicts in a transaction, whose marker stands behind them."""
     written = datetime.now(UTC) - timedelta(seconds=seconds_ago)
     client = AIOKafkaProducer(**settings.kafka_client(), transactional_id=f"{tp.topic}-line")
     async with client as producer, producer.transaction():
-        for _ in range(RECORDS):
+        for _ in range(records):
             millis = int(written.timestamp() * 1000)
-            await producer.send_and_wait(tp.topic, b"{}", partition=tp.partition, timestamp_ms=millis)
+            await producer.send(tp.topic, b"{}", partition=tp.partition, timestamp_ms=millis)
 
 
 async def store(pool: Pool, settings: Settings, tp: TopicPartition, position: int) -> None:
@@ -93,6 +96,25 @@ async def test_it_waits_until_the_sinks_have_caught_up(
 
     assert not moved
     assert told.waits == [True, False]
+
+
+async def test_it_takes_little_from_a_line_that_is_far_behind(
+    settings: Settings, pool: Pool, lookup: Lookup, tp: TopicPartition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def record(*fields: Any) -> Record:
+        read.append(fields[2])
+        return Record(*fields)
+
+    monkeypatch.setattr(batches, "Record", record)
+    told = Told()
+    await publish(settings, tp, seconds_ago=60, records=2_000)
+    waiting = asyncio.ensure_future(LiveLine(settings, lookup, pool, 1, told).give_way())
+    await asyncio.wait_for(told.began.wait(), 60)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert read == [0]
 
 
 @pytest.mark.parametrize(("seconds_ago", "most_lag"), [(0, 30), (60, 0)], ids=["what is new", "who never waits"])
