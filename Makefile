@@ -18,7 +18,7 @@ run: $(INSTALLED)
 up: $(INSTALLED)
 	$(BIN)/eye up
 
-# Three files at a time, since a test mostly waits for its servers; those that take longest come first.
+# Two files at a time, since a test mostly waits for its servers; those that take longest come first.
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -393,7 +393,7 @@ async def test_a_connection_that_was_cut_is_made_anew(settings: Settings, client
     assert (await get(client, "/events"))[0] == 200
     with psycopg.connect(settings.dsn, autocommit=True) as connection:
         cut = connection.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
+            "select pg_terminate_backend(pid, 10_000) from pg_stat_activity"  # returns when it has ended
             " where pid <> pg_backend_pid() and datname = current_database()"
         )
         assert cut.rowcount >= 1

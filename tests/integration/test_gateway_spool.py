@@ -119,7 +119,9 @@ async def is_drained(client: ClientSession) -> bool:
 async def test_while_kafka_is_away_events_are_accepted_and_they_arrive_once_and_in_order(
     there: Settings, broker: Kafka
 ) -> None:
-    async with a_gateway(there) as client:
+    # however slow this disk is while a broker starts on it, an event waits for the spool rather than be refused
+    patient = there.model_copy(update={"acknowledge_seconds": 30.0})
+    async with a_gateway(patient) as client:
         sender = Sender(client)
         assert [await sender.send() for _ in range(5)] == [202] * 5
         broker.kill()
