@@ -25,9 +25,9 @@ event_id, application, session_id, category, name, timestamp, received_at, codes
 raw_truncated, source_partition, source_offset, client_event_id
 """
 
-_ALONE = "select pg_advisory_xact_lock(hashtext('eye.verdicts'), %s)"
+_ALONE = "select pg_advisory_xact_lock(hashtext('eye.verdicts'), number) from unnest(%s::int[]) as number"
 
-_TOGETHER = "select pg_advisory_xact_lock_shared(hashtext('eye.verdicts'), %s)"
+_TOGETHER = "select pg_advisory_xact_lock_shared(hashtext('eye.verdicts'), number) from unnest(%s::int[]) as number"
 
 _AGAIN = """
 create temporary table if not exists again_events (like eye.events including defaults) on commit delete rows;
@@ -109,9 +109,9 @@ on conflict do nothing
 """
 
 
-async def lock_verdicts(connection: AsyncConnection, partition: int, *, alone: bool) -> None:
+async def lock_verdicts(connection: AsyncConnection, *partitions: int, alone: bool) -> None:
     """Wait until nobody stores verdicts of a partition while another replaces some; held to the transaction's end."""
-    await connection.execute(_ALONE if alone else _TOGETHER, (partition,))
+    await connection.execute(_ALONE if alone else _TOGETHER, (list(partitions),))
 
 
 async def load_again(connection: AsyncConnection, rows: Iterable[EventRow | RejectedRow]) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, errors
 
-from schemas.record import RawRecord, place
+from schemas.record import place
 from sinks.frozen import end_frozen_holder
+from sinks.group_commit import MAX_RECORDS, GroupCommit
 from sinks.metrics import SinkMetrics
 from sinks.pool import Pool, lend
 from sinks.refused import Refusals, is_refusal, write_what_can_be
-from sinks.rows import Refused, Row, Rows
-from sinks.writer import Writer
+from sinks.rows import Row, Rows
+from sinks.table import Table
 from stream.transport.chunk import Chunk
 from stream.transport.work import PartitionWork, PositionMoved
 
@@ -42,17 +42,6 @@ where sink = %s and topic = %s and partition = %s and next_offset = %s
 """
 
 _CORRECT = "update eye.sink_positions set row_count = row_count + %s where sink = %s and topic = %s and partition = %s"
-
-
-@dataclass(frozen=True, slots=True)
-class Table(Generic[R]):
-    """A table of schema eye, the sink that fills it, how records become its rows, and where those go."""
-
-    name: str
-    sink: str
-    make_rows: Callable[[Iterable[RawRecord]], Rows[R]]
-    writer: Writer[R]
-    set_aside: Callable[[AsyncConnection, Sequence[Refused]], Awaitable[None]]
 
 
 class Position(Protocol):
@@ -133,6 +122,7 @@ class TablePartition(PartitionWork, Position, Generic[R]):
         partition: int,
         bounds: Callable[[], Awaitable[tuple[int, int]]],
         max_refused_share: float,
+        group: GroupCommit,
     ) -> None:
         """`bounds` gives the partition's earliest offset in Kafka, and its end.
 
@@ -144,6 +134,8 @@ class TablePartition(PartitionWork, Position, Generic[R]):
         self._metrics = metrics
         self._bounds = bounds
         self._max_refused_share = max_refused_share
+        self._group = group
+        self._in_trouble = False
 
     async def open(self) -> int:
         """Return the stored position; where there is none yet, it begins at the partition's earliest offset.
@@ -171,13 +163,26 @@ class TablePartition(PartitionWork, Position, Generic[R]):
     async def process(self, chunk: Chunk) -> None:
         """Store a chunk and advance the position to its end. A row that is refused for good is set aside."""
         with self._metrics.chunk(self._table.name):
-            try:
-                stored, refused = await store(self._pool, self._table, chunk, self, self._max_refused_share)
-            except errors.LockNotAvailable:
-                if await end_frozen_holder(self._pool, *self._key):
-                    self._metrics.count_frozen(self._table.name)
-                raise
+            stored, refused = await self._store_in_group(chunk) or await self._store_alone(chunk)
         self._metrics.count(self._table.name, records=len(chunk.records), rows=stored, refused=refused)
+
+    async def _store_in_group(self, chunk: Chunk) -> tuple[int, int] | None:
+        """Store a small chunk with others, unless the last one failed even by itself: that trouble is ours alone."""
+        if self._in_trouble or len(chunk.records) > MAX_RECORDS:
+            return None
+        rows = await self._group.store(self._table, chunk)
+        return None if rows is None else (rows, 0)
+
+    async def _store_alone(self, chunk: Chunk) -> tuple[int, int]:
+        self._in_trouble = True
+        try:
+            done = await store(self._pool, self._table, chunk, self, self._max_refused_share)
+        except errors.LockNotAvailable:
+            if await end_frozen_holder(self._pool, *self._key):
+                self._metrics.count_frozen(self._table.name)
+            raise
+        self._in_trouble = False
+        return done
 
     async def advance(self, connection: AsyncConnection, chunk: Chunk, rows: int) -> None:
         """Move the sink's position by compare-and-set. Raises PositionMoved."""

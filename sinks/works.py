@@ -9,11 +9,13 @@ from typing import Any
 
 from schemas.settings import Settings
 from schemas.topics import topic_names
+from sinks.group_commit import GroupCommit
 from sinks.metrics import SinkMetrics
 from sinks.pool import Pool
 from sinks.refused import set_aside, skip
 from sinks.rows import event_rows, rejected_rows, session_rows
-from sinks.work import Table, TablePartition
+from sinks.table import Table
+from sinks.work import TablePartition
 from sinks.writer import Copying, EventWriter, RejectedWriter, SessionWriter
 from stream.transport.work import PartitionWork
 
@@ -26,10 +28,13 @@ def table_works(
     `bounds` gives the earliest offset of a topic's partition in Kafka, and its end. A position belongs to the
     settings' group: another group begins at the earliest offset, and finds the rows there already.
     """
+    share, group = settings.max_refused_share, GroupCommit(pool)
 
     def works(topic: str, table: Table[Any]) -> Callable[[int], PartitionWork]:
-        share = settings.max_refused_share
-        return lambda number: TablePartition(pool, metrics, table, topic, number, partial(bounds, topic, number), share)
+        def make_work(number: int) -> PartitionWork:
+            return TablePartition(pool, metrics, table, topic, number, partial(bounds, topic, number), share, group)
+
+        return make_work
 
     return {topic: works(topic, table) for topic, table in tables(settings, metrics).items()}
 

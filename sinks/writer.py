@@ -177,7 +177,7 @@ async def _replace(connection: AsyncConnection, rows: Sequence[V]) -> tuple[Sequ
     """Deal with the verdicts that were published again; returns the others, and how many were replaced."""
     again = [row for row in rows if row.judged is not None]
     if rows:
-        await lock_verdicts(connection, rows[0].record.partition, alone=bool(again))
+        await lock_verdicts(connection, *sorted({row.record.partition for row in rows}), alone=bool(again))
     if not again:
         return rows, 0
     return [row for row in rows if row.judged is None], await replace_verdicts(connection, again)

@@ -90,6 +90,7 @@ def order() -> None:
 
 def positions() -> None:
     """The sinks store their position before the rows, in a transaction of its own."""
+    from sinks import work
     from sinks.pool import lend
     from sinks.work import _ADVANCE, TablePartition
 
@@ -98,6 +99,7 @@ def positions() -> None:
             await another.execute(_ADVANCE, (chunk.next_offset, rows, *self._key, chunk.start))
 
     TablePartition.advance = advance  # type: ignore[method-assign]
+    work.MAX_RECORDS = 0  # type: ignore[attr-defined]  # each chunk in a transaction of its own
 
 
 class Fault(NamedTuple):

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import LiteralString
 
-import psycopg
 import pytest
 from psycopg import AsyncConnection, errors, sql
 from psycopg.conninfo import make_conninfo
@@ -19,6 +18,7 @@ from sinks.pool import Pool, make_pool
 from sinks.rows import EventRow
 from sinks.work import TablePartition
 from sinks.writer import COPY_EVENTS, EventWriter
+from stream.transport.work import PositionMoved
 from tests.integration.test_sinks_work import event_work, position_and_rows
 from tests.unit.test_sinks_builders import a_chunk, events
 
@@ -85,7 +85,7 @@ async def test_a_worker_frozen_in_a_copy_holds_its_successor_up_for_one_attempt(
     async with another_worker(dsn, InTheMiddle(), 5) as frozen:
         assert await attempts(event_work(pool), 3) == 1
 
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(PositionMoved):
         await frozen
     assert await position_and_rows(pool) == (3, 3, 3)
     assert "the position in some.topic:0 is locked by session" in caplog.text

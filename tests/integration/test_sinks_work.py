@@ -16,12 +16,14 @@ from pydantic import SecretStr
 from schemas.record import RawRecord
 from schemas.settings import Settings
 from schemas.topics import topic_names
+from sinks.group_commit import GroupCommit
 from sinks.metrics import SinkMetrics
 from sinks.migrate import migrate
 from sinks.pool import Pool, lend, make_pool
 from sinks.refused import TooManyRefused, set_aside, skip
 from sinks.rows import EventRow, event_rows, session_rows
-from sinks.work import Table, TablePartition
+from sinks.table import Table
+from sinks.work import TablePartition
 from sinks.works import table_works
 from sinks.writer import EventWriter, SessionWriter, Writer
 from stream.transport.work import PositionMoved
@@ -54,7 +56,7 @@ def event_work(
         return earliest, end
 
     table = Table("events", "events", event_rows, writer or EventWriter(), set_aside)
-    return TablePartition(pool, a_registry(), table, "some.topic", 0, bounds, max_refused_share)
+    return TablePartition(pool, a_registry(), table, "some.topic", 0, bounds, max_refused_share, GroupCommit(pool))
 
 
 def a_registry() -> SinkMetrics:
@@ -227,7 +229,7 @@ async def test_a_commit_whose_answer_was_lost_is_told_by_open(infra: Infra, tmp_
             await demand_standby(postgres.dsn, "missing")
             process = asyncio.create_task(work.process(a_chunk(events(3))))
             await end_connections_that_wait_for_a_standby(postgres.dsn)
-            with pytest.raises(psycopg.OperationalError):
+            with pytest.raises(PositionMoved):  # what the next attempt comes upon
                 await process
             await demand_standby(postgres.dsn, "")
 
@@ -361,7 +363,7 @@ async def test_a_refused_summary_is_skipped_and_logged(pool: Pool, caplog: pytes
         return 0, 2
 
     table = Table("sessions", "sessions", session_rows, SessionWriter(), skip)
-    work = TablePartition(pool, a_registry(), table, "some.topic", 0, bounds, 0.5)
+    work = TablePartition(pool, a_registry(), table, "some.topic", 0, bounds, 0.5, GroupCommit(pool))
     await work.open()
 
     await work.process(a_chunk([a_session_record("nul \0 nul", offset=0), a_session_record("s2", offset=1)]))
