@@ -20,6 +20,9 @@ from stream.transport.partitions import Partitions
 from stream.transport.traced import traced
 from stream.transport.worker import Worker
 
+_GATHER_MS = 100
+"""Ten transactions a second and partition are enough, where there are many; their cost is most of a small chunk's."""
+
 
 def build_worker(settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None) -> Worker:
     """Build a stream worker; has to be called in the event loop that it will run in. Raises CatalogueError."""
@@ -31,6 +34,7 @@ def build_worker(settings: Settings, registry: CollectorRegistry | None = None, 
         group=settings.stream_group,
         instance=settings.instance or claim_instance(settings.data_dir, settings.stream_group),
         read_committed=False,
+        gather_ms=_GATHER_MS,
     )
 
     async def committed(raw: TopicPartition) -> int | None:

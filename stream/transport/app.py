@@ -12,6 +12,7 @@ from faust.types import TP
 
 from schemas.settings import Settings
 from stream.transport.consumer import ChunkConsumer, ChunkTransport
+from stream.transport.pace import AT_ONCE, Pace
 from stream.transport.reading import Reading
 
 
@@ -37,9 +38,13 @@ class ChunkApp(faust.App):  # type: ignore[misc]
 
     BootStrategy = _ConsumerOnly
 
-    def __init__(self, settings: Settings, *, group: str, instance: str, read_committed: bool) -> None:
+    def __init__(
+        self, settings: Settings, *, group: str, instance: str, read_committed: bool, gather_ms: int = 0
+    ) -> None:
+        """`gather_ms`: how long records are gathered where chunks are many, see `Pace`."""
         self.consumer_options = _consumer_options(settings, group, instance, read_committed)
         self.reading = Reading()
+        self.pace = Pace(gather_ms, settings.fetch_bytes)
         self.ends: Mapping[TopicPartition, int] = {}
         super().__init__(
             id=group,
@@ -94,7 +99,8 @@ def _consumer_options(settings: Settings, group: str, instance: str, read_commit
         "auto_offset_reset": "earliest",
         "isolation_level": "read_committed" if read_committed else "read_uncommitted",
         "max_partition_fetch_bytes": settings.fetch_bytes,
-        "fetch_max_wait_ms": 500,
+        "fetch_min_bytes": AT_ONCE.min_bytes,
+        "fetch_max_wait_ms": AT_ONCE.max_wait_ms,
         "session_timeout_ms": 10_000,
         "heartbeat_interval_ms": 3_000,
         "rebalance_timeout_ms": 30_000,

@@ -20,6 +20,7 @@ from faust.types.tuples import ConsumerMessage
 
 from stream.transport.batches import WholeBatch, leave_whole, take_apart
 from stream.transport.chunk import Chunk
+from stream.transport.pace import Fetch, Pace
 from stream.transport.reading import Reading
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,11 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         end = state.lso if self.app.consumer_options["isolation_level"] == "read_committed" else state.highwater
         return (state.position, end) if state.has_valid_position and end is not None else None
 
+    def ask(self, fetch: Fetch) -> None:
+        """Say how the fetches from now on are to be answered."""
+        fetcher = self._ensure_consumer()._fetcher
+        fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = fetch
+
     async def seek_now(self, tp: TP, offset: int) -> None:
         """Seek in the consumer's own thread. Raises IllegalStateError when the partition is not ours."""
         await self.call_thread(self._seek_now, tp, offset)
@@ -96,6 +102,12 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         """Where the partitions are read from."""
         reading: Reading = self.app.reading
         return reading
+
+    @property
+    def pace(self) -> Pace:
+        """How fetches are answered."""
+        pace: Pace = self.app.pace
+        return pace
 
     async def committed(self, tp: TP) -> int | None:
         """Return the group's committed offset, None where there is none. Raises KafkaError."""
@@ -146,6 +158,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
             if not wanted:
                 await self.reading.wait_for_change(_IDLE_SECONDS)
                 continue
+            self._thread.ask(self.pace.fetch())
             try:
                 fetched = await self._thread.getmany(wanted, _BUSY_SECONDS if others_wait else _IDLE_SECONDS)
             except self.consumer_stopped_errors:
@@ -186,6 +199,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
             generation_id=self.app.consumer_generation_id,
         )
         self.reading.advance(tp, chunk.next_offset)
+        self.pace.note_chunk()
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
 

@@ -17,6 +17,7 @@ import aiokafka
 import faust
 import mode
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import Assignment, Subscription, SubscriptionState, TopicPartitionState
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError
@@ -131,6 +132,13 @@ async def test_aiokafka_keeps_where_a_partitions_fetching_stands() -> None:
     assert (state.highwater, state.lso, state.has_valid_position) == (None, None, False)
     state.seek(5)
     assert (state.has_valid_position, state.position) == (True, 5)
+
+
+def test_aiokafka_asks_each_fetch_for_what_its_fetcher_says_then() -> None:
+    asking = inspect.getsource(Fetcher._get_actions_per_node)
+
+    assert re.search(r"FetchRequest\(\s*self\._fetch_max_wait_ms,\s*self\._fetch_min_bytes,", asking)
+    assert "self._fetcher = Fetcher(" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
 
 
 def test_a_producer_can_be_left_behind_by_closing_its_client() -> None:
