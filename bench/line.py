@@ -8,6 +8,8 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
+from itertools import islice
 from threading import Thread
 
 import aiohttp
@@ -25,8 +27,10 @@ from schemas.settings import Settings
 
 RATE = 8_000
 PROBE_RATE = 1_000
-PROBES, QUICK_PROBES = 400, 60
-POLL_SECONDS = 0.003
+PROBE_SECONDS, QUICK_PROBE_SECONDS = 30.0, 4.0
+PROBE_INTERVAL = 0.05
+WARM_UP_SECONDS = 5.0
+POLL_SECONDS = 0.01
 
 
 def measure(machine: Machine, *, seconds: float, quick: bool) -> list[Result]:
@@ -38,7 +42,7 @@ def measure(machine: Machine, *, seconds: float, quick: bool) -> list[Result]:
     with _line(settings, url, key) as (pids, first_row):
         asyncio.run(wait_until_settled(settings))
         idle = _cpu_share(pids, 3.0 if quick else 30.0)
-        latencies = _latencies(settings, url, key, QUICK_PROBES if quick else PROBES)
+        latencies = _latencies(settings, url, key, QUICK_PROBE_SECONDS if quick else PROBE_SECONDS)
         locust = seed.measure(gateway, key, seconds=5 if quick else 30)
         asyncio.run(wait_until_settled(settings, 600))
         before = [usage(pid).peak_rss_mib for pid in pids]
@@ -81,7 +85,7 @@ def _line(settings: Settings, url: str, key: str) -> Iterator[tuple[list[int], f
     Yields the pids, and the seconds from the start of the workers to the first row.
     """
     with serving(eye("gateway"), settings, settings.gateway_port) as pids:
-        load(url, key, "--seconds", 0.1, "--rate", 100)
+        load(url, key, "--seconds", 1, "--rate", 100)
         begin = time.monotonic()
         with running(settings, eye("stream"), eye("sinks")) as workers:
             while not _stored(settings):
@@ -108,37 +112,54 @@ def _sustained(settings: Settings, url: str, key: str, seconds: float) -> Figure
     return figure | {"behind_s": time.monotonic() - begin}
 
 
-def _latencies(settings: Settings, url: str, key: str, probes: int) -> list[float]:
-    """Send single events among a load, and wait for the row of each; in seconds."""
-    background = Thread(target=load, args=(url, key, "--seconds", probes * 0.06 + 3, "--rate", PROBE_RATE))
+def _latencies(settings: Settings, url: str, key: str, seconds: float) -> list[float]:
+    """Send single events among a load, and see how long the row of each takes; in seconds."""
+    loaded = WARM_UP_SECONDS + seconds + 1
+    background = Thread(target=load, args=(url, key, "--seconds", loaded, "--rate", PROBE_RATE))
     background.start()
-    time.sleep(2)
+    time.sleep(WARM_UP_SECONDS)
     try:
-        return asyncio.run(_probe(settings, url, key, probes))
+        return asyncio.run(_probe(settings, url, key, seconds))
     finally:
         background.join()
 
 
-async def _probe(settings: Settings, url: str, key: str, probes: int) -> list[float]:
-    latencies = []
+async def _probe(settings: Settings, url: str, key: str, seconds: float) -> list[float]:
+    latencies: list[float] = []
+    waiting: dict[str, float] = {}
     headers = {"Authorization": f"Bearer {key}"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
         await psycopg.AsyncConnection.connect(settings.dsn, autocommit=True) as connection,
     ):
-        for event in events(probes, seed=3):
-            if not isinstance(event["data"]["path"], str):  # type: ignore[index]
-                continue  # one of the invalid ones: no row will come
-            event["event_id"] = str(uuid.uuid4())
-            begin = time.perf_counter()
-            async with session.post(url, json=event) as response:
-                response.raise_for_status()
-            while True:
-                found = await connection.execute(
-                    "select 1 from eye.event_keys where event_id = %s", (event["event_id"],)
-                )
-                if await found.fetchone():
-                    break
-                await asyncio.sleep(POLL_SECONDS)
-            latencies.append(time.perf_counter() - begin)
+        sending = asyncio.create_task(_send(session, url, int(seconds / PROBE_INTERVAL), waiting))
+        while waiting or not sending.done():
+            found = await connection.execute(
+                "select event_id::text from eye.event_keys where event_id = any(%s::uuid[])", (list(waiting),)
+            )
+            async for (event_id,) in found:
+                latencies.append(time.perf_counter() - waiting.pop(event_id))
+            await asyncio.sleep(POLL_SECONDS)
+        await sending
     return latencies
+
+
+async def _send(session: aiohttp.ClientSession, url: str, number: int, waiting: dict[str, float]) -> None:
+    """Send events, each when it is due, whatever has become of those before; note when each was sent, by its id."""
+    valid = (event for event in events(2 * number, seed=3) if isinstance(event["data"]["path"], str))  # type: ignore[index]
+    async with asyncio.TaskGroup() as posts:
+        for event in islice(valid, number):
+            event["event_id"] = event_id = str(uuid.uuid4())
+            waiting[event_id] = time.perf_counter()
+            posts.create_task(_post(session, url, event))
+            await asyncio.sleep(PROBE_INTERVAL)
+
+
+async def _post(session: aiohttp.ClientSession, url: str, event: dict[str, object]) -> None:
+    """Send an event until it is taken, as applications do when they are told to come again."""
+    while True:
+        async with session.post(url, json=event) as response:
+            if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                response.raise_for_status()
+                return
+        await asyncio.sleep(PROBE_INTERVAL)
