@@ -25,7 +25,7 @@ from eye.topics import create_topics
 from schemas.settings import Settings
 
 ROWS = (0, 2_000_000, 10_000_000)
-EVENTS = 60_000
+EVENTS = 200_000
 REPEAT = 3
 READS = 1_000
 

@@ -121,13 +121,10 @@ async def _drain(spool: Spool, records: list[OutgoingRecord]) -> None:
             latencies.append(await _append(spool, records[:1]))
 
     async def empty(partition: int) -> None:
-        cursor = Cursor()
-        while True:
-            entries, reached = await spool.read(cursor, partition, PARTITIONS, PIECE_BYTES)
-            if reached is None:
-                return
+        cursor, is_last = Cursor(), False
+        while not is_last:
+            entries, cursor, is_last = await spool.read(cursor, partition, PARTITIONS, PIECE_BYTES)
             spool.remove(entries)
-            cursor = reached
 
     caller = asyncio.create_task(go_on())
     began, cpu = time.perf_counter(), _cpu()

@@ -29,7 +29,8 @@ Transmit = Callable[[Any, Any, Lane], Awaitable[None]]
 async def drain(lane: Lane, spool: Spool, connection: Connection, transmit: Transmit) -> None:
     """Send what is spooled for a lane, oldest first, until there is nothing; then what comes waits in the lane.
 
-    Nothing else may send to the partition meanwhile. Raises Undelivered; what was not sent is still there.
+    It ends however much is spooled for other lanes meanwhile. Nothing else may send to the partition. Raises
+    Undelivered; what was not sent is still there.
     """
     sender = _Sender(lane, spool, connection, transmit)
     while lane.spooling:
@@ -51,15 +52,14 @@ class _Sender:
         self._cursor = Cursor()
 
     async def send_all(self) -> None:
-        """Send what is in the spool now, and what is added to it meanwhile."""
+        """Send what is in the spool now, and much of what is added to it meanwhile."""
         await self._spool.settled()
-        while True:
+        is_last = False
+        while not is_last:
             self._producer()  # nothing is read that can't be sent
-            entries, reached = await self._spool.read(
+            entries, reached, is_last = await self._spool.read(
                 self._cursor, self._lane.partition, self._partitions, self._lane.piece_bytes
             )
-            if reached is None:
-                return
             await self._send(entries)
             self._cursor = reached
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from gateway.metrics import Metrics
 from gateway.spool_file import Spooled
-from gateway.spool_files import Cursor, Depth, SpoolFiles
+from gateway.spool_files import Cursor, Depth, Piece, SpoolFiles
 from schemas.settings import Settings
 from schemas.topics import topic_names
 
@@ -151,12 +151,10 @@ class Spool:
         if group is not None:
             await group.done
 
-    async def read(
-        self, cursor: Cursor, partition: int, partitions: int, most_bytes: int
-    ) -> tuple[list[Spooled], Cursor | None]:
+    async def read(self, cursor: Cursor, partition: int, partitions: int, most_bytes: int) -> Piece:
         """Take the oldest records of a partition behind the cursor. Raises sqlite3.Error or OSError.
 
-        Returns them and where to go on; None for that at the end. There may be none here and more behind.
+        There may be none here and more behind.
         """
         return await self._in_thread(lambda: self._files.read(cursor, partition, partitions, most_bytes))
 

@@ -126,13 +126,13 @@ class SpoolFile:
 
     def oldest(self) -> int | None:
         """Return the timestamp of the oldest record, in milliseconds since 1970."""
-        row = self._connection.execute(_TIMESTAMP, (self._gone.find(0) + 1,)).fetchone()
+        row = self._connection.execute(_TIMESTAMP, (self._sent() + 1,)).fetchone()
         return None if row is None else int(row[0])
 
     def append(self, entries: Sequence[Spooled]) -> None:
         """Write records, all or none; they are on disk on return."""
         encoded = [_encode(entry.record) for entry in entries]
-        numbered = list(enumerate(zip(entries, encoded, strict=True), len(self._gone) + 1))
+        numbered = list(enumerate(zip(entries, encoded, strict=True), self.end + 1))
         with self._transaction():
             self._connection.executemany(
                 _INSERT,
@@ -158,15 +158,21 @@ class SpoolFile:
         """Let records that were taken be read again."""
         self._taken.difference_update(entry.id for entry in entries)
 
-    def read(self, after: int, partition: int, partitions: int, most_bytes: int) -> tuple[list[Spooled], int | None]:
+    @property
+    def end(self) -> int:
+        """The id of its last record."""
+        return len(self._gone)
+
+    def read(self, after: int, partition: int, partitions: int, most_bytes: int) -> tuple[list[Spooled], int]:
         """Take the oldest records of a partition behind id `after`.
 
-        Returns them, and the id to go on behind; None for that when the end of the file is reached. It looks at
-        SCAN_RECORDS at most: there may be none in them and more behind.
+        Returns them, and the id to go on behind. It looks at SCAN_RECORDS at most, those sent at the beginning
+        left out: there may be none in them and more behind.
         """
+        after = max(after, self._sent())
         until = self._window(after)
         if until is None:
-            return [], None
+            return [], self.end
         entries: list[Spooled] = []
         size = 0
         for id_, key_hash, checksum, blob in self._rows(after, until, partition, partitions):
@@ -222,17 +228,22 @@ class SpoolFile:
             log.error("%s is damaged: what stands behind its first %d records is lost", self.path, self.records)
             self.damaged += 1
 
+    def _sent(self) -> int:
+        """Return the last id before the oldest record that is to be sent."""
+        oldest = self._gone.find(0)
+        return self.end if oldest < 0 else oldest
+
     def _forget(self, ids: Iterable[int]) -> None:
         for id_ in ids:
             self._gone[id_ - 1] = 1
             self.records -= 1
 
     def _window(self, after: int) -> int | None:
-        if after >= len(self._gone):
+        if after >= self.end:
             return None
         with _damage_seen() as seen:
             row = self._connection.execute(_WINDOW, (after, SCAN_RECORDS)).fetchone()
-        return min(after + SCAN_RECORDS, len(self._gone)) if seen else row[0]
+        return min(after + SCAN_RECORDS, self.end) if seen else row[0]
 
     def _rows(self, after: int, until: int, partition: int, partitions: int) -> Iterator[_Row]:
         """Yield records; where the database itself is damaged, those that can be read one by one."""

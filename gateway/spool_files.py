@@ -41,6 +41,14 @@ class Cursor(NamedTuple):
     after: int = 0
 
 
+class Piece(NamedTuple):
+    """Records of a partition, and where to go on; `is_last`: behind them there was nothing yet, of any partition."""
+
+    entries: list[Spooled]
+    cursor: Cursor
+    is_last: bool
+
+
 class SpoolFiles:
     """The files that this process has, in the order it got them. To be used in one thread at a time.
 
@@ -95,22 +103,19 @@ class SpoolFiles:
         for file, its in _by_file(entries).items():
             file.release(its)
 
-    def read(
-        self, cursor: Cursor, partition: int, partitions: int, most_bytes: int
-    ) -> tuple[list[Spooled], Cursor | None]:
-        """Take the oldest records of a partition behind the cursor; see SpoolFile.read.
-
-        Returns them and where to go on; None for that when there is no more. Raises sqlite3.Error.
-        """
-        for number, file in self._files.items():
-            if number < cursor.file:
-                continue
-            after = cursor.after if number == cursor.file else 0
-            entries, reached = file.read(after, partition, partitions, most_bytes)
-            if reached is not None:
-                self._delete_empty()
-                return entries, Cursor(number, reached)
-        return [], None
+    def read(self, cursor: Cursor, partition: int, partitions: int, most_bytes: int) -> Piece:
+        """Take the oldest records of a partition behind the cursor; see SpoolFile.read. Raises sqlite3.Error."""
+        ahead = [number for number in self._files if number >= cursor.file]
+        if not ahead:
+            return Piece([], cursor, is_last=True)
+        number, *others = ahead
+        file = self._files[number]
+        entries, after = file.read(cursor.after if number == cursor.file else 0, partition, partitions, most_bytes)
+        is_read = after >= file.end
+        self._delete_empty()
+        if is_read and others:
+            return Piece(entries, Cursor(others[0]), is_last=False)
+        return Piece(entries, Cursor(number, after), is_read)
 
     def depth(self) -> Depth:
         """Return what is there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gateway.lane import Lane
 from gateway.metrics import Metrics
 from gateway.spool import Spool
 from gateway.spool_file import Spooled
+from gateway.spool_files import Piece
 from schemas.settings import Settings
 from tests.unit.test_gateway_spool_file import a_record, entries, numbered
 
@@ -92,6 +94,27 @@ async def test_what_comes_meanwhile_is_sent_behind(spool: Spool, kafka: Kafka) -
     await empty(a_lane(), spool, kafka)
 
     assert kafka.acknowledged == numbered(30)
+
+
+async def test_a_lane_flows_again_however_much_is_spooled_for_others(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka = Kafka(partitions=2)
+    spool.append(entries(*numbered(15), key_hash=3))
+    read = spool.read
+
+    async def read_behind_more(*where: Any) -> Piece:
+        _, written = spool.append(entries(b"another's", key_hash=2))
+        await written
+        return await read(*where)
+
+    monkeypatch.setattr(spool, "read", read_behind_more)
+    lane = a_lane(1)
+
+    async with asyncio.timeout(30):
+        await empty(lane, spool, kafka)
+
+    assert (kafka.acknowledged, lane.spooling) == (numbered(15), False)
 
 
 async def test_what_kafka_did_not_acknowledge_is_still_there(spool: Spool, kafka: Kafka, tmp_path: Path) -> None:

@@ -40,8 +40,7 @@ async def write(spool: Spool, *values: bytes) -> bool:
 
 
 async def take(spool: Spool) -> list[Spooled]:
-    found, _ = await spool.read(Cursor(), 0, 1, 1_000_000)
-    return found
+    return (await spool.read(Cursor(), 0, 1, 1_000_000)).entries
 
 
 async def test_many_callers_share_a_commit(spool: Spool, metrics: Metrics) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.outgoing import OutgoingRecord
-from gateway.spool_file import Spooled, SpoolFile
+from gateway.spool_file import SCAN_RECORDS, Spooled, SpoolFile
 from gateway.spool_files import Cursor, SpoolFiles
 
 TOPIC = "t.events.raw"
@@ -39,9 +39,9 @@ def values_of(files: SpoolFiles, partition: int = 0, partitions: int = 1) -> lis
 def all_of(files: SpoolFiles, partition: int = 0, partitions: int = 1) -> list[Spooled]:
     """Take everything of a partition."""
     found: list[Spooled] = []
-    cursor: Cursor | None = Cursor()
-    while cursor is not None:
-        piece, cursor = files.read(cursor, partition, partitions, 10_000)
+    cursor, is_last = Cursor(), False
+    while not is_last:
+        piece, cursor, is_last = files.read(cursor, partition, partitions, 10_000)
         found += piece
     return found
 
@@ -119,6 +119,18 @@ def test_what_was_removed_does_not_come_back_and_an_empty_file_is_deleted(files:
     files.remove(found[2:])
     assert list((tmp_path / "spool").iterdir()) == []
     assert files.depth().records == 0
+
+
+def test_what_was_sent_is_not_looked_through_again(files: SpoolFiles) -> None:
+    for _ in range(3):
+        files.append(entries(*numbered(SCAN_RECORDS)))
+    sent = all_of(files)
+    files.append(entries(b"left"))
+    files.remove(sent)
+
+    piece = files.read(Cursor(), 0, 1, 10_000)
+
+    assert ([entry.record.value for entry in piece.entries], piece.is_last) == ([b"left"], True)
 
 
 def test_a_torn_tail_leaves_the_commits_before_it(files: SpoolFiles, tmp_path: Path) -> None:
