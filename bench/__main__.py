@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import gateway, growth, growth_table, line, sinks, start, stream
 from bench.machine import Machine, machine
 from bench.report import Result, show, write
+from bench.stages import gateway, growth, growth_table, line, sinks, start, stream
 
 STAGES = ("stream", "sinks", "gateway", "line", "start", "sessions")
 GROWTH = ("processes", "partitions", "table")

@@ -20,10 +20,10 @@ from psycopg.conninfo import make_conninfo
 
 from eye.local.kafka import LocalKafka
 from eye.local.postgres import LocalPostgres
-from eye.stack import environment
-from eye.topics import create_topics
+from eye.local.stack import environment
+from eye.operations.topics import create_topics
 from schemas.settings import Settings
-from sinks.migrate import migrate
+from sinks.postgres.migrate import migrate
 
 Figure = dict[str, float]
 

@@ -1,5 +1,5 @@
 """`python -m eye` is `eye`."""
 
-from eye.command import main
+from eye.cli.app import main
 
 main()

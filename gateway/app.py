@@ -12,24 +12,27 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from gateway import docs
-from gateway.access import Access, guarded
-from gateway.catalogue import get_schema, get_schemas
-from gateway.clients import Clients
-from gateway.connection import BATCH_BYTES
-from gateway.database import Database
-from gateway.health import get_healthz, get_metrics, get_readyz
-from gateway.ingest import post_events, validate_events
-from gateway.intake import Reader
-from gateway.keys import KeyRing
+from gateway.access.api_keys import KeyRing
+from gateway.access.authorization import Access, guarded
+from gateway.access.rate_limits import Rates
+from gateway.admission.admission import Room
+from gateway.admission.requests import Traffic
+from gateway.connections.client_connections import Clients
+from gateway.context import GATEWAY, Gateway
+from gateway.ingest.event_reader import Reader
 from gateway.metrics import Metrics
-from gateway.openapi import openapi
 from gateway.outgoing import RECORD_OVERHEAD
-from gateway.plain import Plain
 from gateway.problems import Handler, answer_problems
-from gateway.publisher import Publisher
-from gateway.rates import Rates
-from gateway.reads import (
+from gateway.publish.connection import BATCH_BYTES
+from gateway.publish.publisher import Publisher
+from gateway.query.database import Database
+from gateway.request_spans import traced
+from gateway.routes import docs
+from gateway.routes.events import post_events, validate_events
+from gateway.routes.fast_path import Plain
+from gateway.routes.health import get_healthz, get_metrics, get_readyz
+from gateway.routes.openapi import openapi
+from gateway.routes.reads import (
     get_error_summary,
     get_errors,
     get_event,
@@ -38,11 +41,8 @@ from gateway.reads import (
     get_session_events,
     get_sessions,
 )
-from gateway.room import Room
-from gateway.state import GATEWAY, Gateway
-from gateway.traced import traced
-from gateway.tracing import TRACING, Tracing, get_trace
-from gateway.traffic import Traffic
+from gateway.routes.schemas import get_schema, get_schemas
+from gateway.routes.trace import TRACING, Tracing, get_trace
 from schemas.settings import Settings, SettingsError
 from schemas.spans import Spans
 

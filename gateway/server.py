@@ -14,10 +14,10 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from gateway.app import build_app
-from gateway.clients import Clients
-from gateway.limits import limit_unread
-from gateway.publisher import Publisher
-from gateway.state import GATEWAY
+from gateway.connections.client_connections import Clients
+from gateway.connections.os_limits import limit_unread
+from gateway.context import GATEWAY
+from gateway.publish.publisher import Publisher
 from schemas.settings import Settings
 from schemas.spans import Spans
 

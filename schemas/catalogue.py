@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from schemas.fast_payloads import Plain, plain_payload
 from schemas.payload import Payload
-from schemas.plain import Plain, plain_payload
 
 
 class CatalogueError(Exception):

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from schemas import lenient
+from schemas import json_reader
 from schemas.catalogue import EventType
 from schemas.event import SentEvent, in_utc
-from schemas.examine import examine
 from schemas.record import Envelope, RawRecord, open_envelope
 from schemas.rules import Rules
 from schemas.verdict import Accepted, Verdict
+from schemas.violations import examine
 
 
 def judge(raw: RawRecord, rules: Rules) -> Verdict:
@@ -92,7 +92,7 @@ def _maybe_unstorable(data: bytes) -> bool:
 
     What only long payloads can hold is looked for in those alone.
     """
-    if len(data) > 2 * lenient.MAX_DEPTH and data.count(b"{") + data.count(b"[") >= lenient.MAX_DEPTH:
+    if len(data) > 2 * json_reader.MAX_DEPTH and data.count(b"{") + data.count(b"[") >= json_reader.MAX_DEPTH:
         return True
     if len(data) > 300 and _many_digits.search(data):
         return True

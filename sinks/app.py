@@ -15,16 +15,16 @@ from schemas.spans import Spans
 from schemas.topics import topic_names
 from sinks.housekeeping import keep_house
 from sinks.metrics import SinkMetrics
-from sinks.pool import Pool, make_pool
+from sinks.postgres.pool import Pool, make_pool
 from sinks.retention import Policy, policy_of
-from sinks.works import table_works
-from stream.transport.app import ChunkApp
-from stream.transport.instance import claim_instance
-from stream.transport.lookup import Lookup
-from stream.transport.partitions import Partitions
-from stream.transport.traced import traced
-from stream.transport.work import PartitionWork
-from stream.transport.worker import Worker
+from sinks.table_topics import table_works
+from stream.faust.app import ChunkApp
+from stream.runner.instance import claim_instance
+from stream.runner.kafka_reader import Lookup
+from stream.runner.partitions import Partitions
+from stream.runner.work import PartitionWork
+from stream.runner.work_spans import traced
+from stream.runner.worker import Worker
 
 
 def build_worker(settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None) -> Worker:

@@ -11,10 +11,10 @@ from typing import Never
 import psycopg
 
 from sinks.metrics import SinkMetrics
-from sinks.partitions import make_partitions
-from sinks.pool import Pool, lend
+from sinks.months import make_partitions
+from sinks.postgres.pool import Pool, lend
 from sinks.retention import Policy, take_out_expired
-from sinks.storage import storage_state
+from sinks.table_stats import storage_state
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from sinks.storage import Storage
-from stream.transport import buckets
+from sinks.table_stats import Storage
+from stream.runner import buckets
 
 
 class SinkMetrics:

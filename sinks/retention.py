@@ -26,8 +26,8 @@ SEGMENT = timedelta(days=7)
 BATCH_ROWS = 5_000
 BATCH_BLOCKS = 256
 
-_ALONE = "select pg_try_advisory_lock(hashtext('eye.retention'))"
-_NO_LONGER_ALONE = "select pg_advisory_unlock(hashtext('eye.retention'))"
+_ALONE = "select pg_try_advisory_lock(hashtext('eye.operations.retention'))"
+_NO_LONGER_ALONE = "select pg_advisory_unlock(hashtext('eye.operations.retention'))"
 
 _PARTITIONS = r"""
 select class.relname, class.relispartition from pg_class class

@@ -11,14 +11,14 @@ from prometheus_client import CollectorRegistry
 from schemas.settings import Settings
 from schemas.spans import Spans
 from schemas.topics import topic_names
+from stream.faust.app import ChunkApp
 from stream.metrics import StreamMetrics
 from stream.partition import StreamPartition
-from stream.transport.app import ChunkApp
-from stream.transport.instance import claim_instance
-from stream.transport.lookup import Lookup
-from stream.transport.partitions import Partitions
-from stream.transport.traced import traced
-from stream.transport.worker import Worker
+from stream.runner.instance import claim_instance
+from stream.runner.kafka_reader import Lookup
+from stream.runner.partitions import Partitions
+from stream.runner.work_spans import traced
+from stream.runner.worker import Worker
 
 _GATHER_MS = 100
 """Ten transactions a second and partition are enough, where there are many; their cost is most of a small chunk's."""

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from schemas.verdict import Accepted, Rejected, Verdict
-from stream.transport import buckets
+from stream.runner import buckets
 
 _WORDS = {Accepted: "accepted", Rejected: "rejected"}
 

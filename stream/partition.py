@@ -21,11 +21,11 @@ from schemas.verdict import Accepted, Verdict, decode_accepted, decode_rejected
 from stream.checkpoint import Checkpoint, OutgoingRecord
 from stream.duplicates import RecentEvents
 from stream.metrics import StreamMetrics
-from stream.outgoing import verdict_record
+from stream.runner.chunk import Chunk
+from stream.runner.kafka_reader import Lookup
+from stream.runner.positions import PositionLost, within
 from stream.sessions import SessionBook
-from stream.transport.chunk import Chunk
-from stream.transport.lookup import Lookup
-from stream.transport.positions import PositionLost, within
+from stream.verdict_records import verdict_record
 
 
 class _Judged(NamedTuple):

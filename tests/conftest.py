@@ -15,11 +15,11 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from eye.local import notes
-from eye.topics import create_topics
+from eye.local import remembered_settings
+from eye.operations.topics import create_topics
 from schemas.settings import Settings
-from sinks.migrate import migrate
-from tests.servers import Infra, SharedKafka, SharedPostgres, choose, remove_containers
+from sinks.postgres.migrate import migrate
+from tests.support.servers import Infra, SharedKafka, SharedPostgres, choose, remove_containers
 
 KEY = "test-key"
 TEMPLATE = "eye_template"
@@ -42,7 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if worker := getattr(config, "workerinput", None):
-        notes.PORTS = notes.PORTS[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]
+        remembered_settings.PORTS = remembered_settings.PORTS[
+            int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]
+        ]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

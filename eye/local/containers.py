@@ -15,9 +15,9 @@ from pathlib import Path
 
 from eye.local.errors import StartError
 from eye.local.kafka import answers, broker_settings
-from eye.local.notes import remembered, remembered_port
 from eye.local.postgres import DATABASE, INITIALISE, SETTINGS, lets_in
 from eye.local.process import wait_until
+from eye.local.remembered_settings import remembered, remembered_port
 
 KAFKA_IMAGE = "apache/kafka:4.3.0"
 POSTGRES_IMAGE = "postgres:18"

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from eye.local.classpath import cache_directory, digest, kafka_classpath
-from eye.local.notes import remembered, remembered_port
 from eye.local.process import Process, wait_until
+from eye.local.remembered_settings import remembered, remembered_port
 from eye.local.tools import find_java
 
 # Measured: C1 alone starts a tenth sooner than C1 and C2, takes records as fast (130,000 to 160,000/s of

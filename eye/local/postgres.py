@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psycopg
 
-from eye.local.account import Account, not_root
 from eye.local.errors import StartError
-from eye.local.notes import remembered, remembered_port
 from eye.local.process import Process
+from eye.local.remembered_settings import remembered, remembered_port
 from eye.local.tools import find_postgres
+from eye.local.unprivileged_user import Account, not_root
 
 DATABASE = "eye"
 """The name of the database, and of the one role, which owns it all."""

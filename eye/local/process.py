@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from eye.local.account import Account, ourselves
 from eye.local.errors import StartError
+from eye.local.unprivileged_user import Account, ourselves
 
 _LAUNCH = str(Path(__file__).with_name("launch.py"))
 _LOG_LIMIT = 10_000_000

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from eye.redrive.transform import Step, transform
-from eye.replay.selection import Selection
+from eye.runs.selection import Selection
 from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, Record, to_millis
 
 MAX_ATTEMPTS = 5

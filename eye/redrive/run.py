@@ -14,18 +14,18 @@ from psycopg import AsyncConnection
 
 from eye.redrive.rejected import RejectedEvent, count_by_partition, next_batch, note_attempts, retry_of
 from eye.redrive.transform import Step
-from eye.replay import runs
-from eye.replay.errors import ReplayError
-from eye.replay.judging import Judged, Judging, Publisher
-from eye.replay.pace import Pace
 from eye.replay.run import Outcome, Watcher
-from eye.replay.selection import Selection
-from eye.replay.targets import Found
+from eye.runs import runs
+from eye.runs.errors import ReplayError
+from eye.runs.rejudging import Judged, Judging, Publisher
+from eye.runs.selection import Selection
+from eye.runs.targets import Found
+from eye.runs.throttle import Pace
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from schemas.verdict import Accepted
-from sinks.pool import Pool, lend
-from sinks.replaced import lock_verdicts, replace_verdicts
+from sinks.postgres.pool import Pool, lend
+from sinks.tables.corrections import lock_verdicts, replace_verdicts
 
 REDRIVE = "redrive"
 """How a run of this kind is recorded, beside the targets of replays."""

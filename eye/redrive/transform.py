@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from eye.replay.errors import ReplayError
+from eye.runs.errors import ReplayError
 
 FIXED = ("session_id", "event_id")
 """What makes an event this one, in this partition: no step may touch it."""

@@ -8,10 +8,10 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 
-from eye.replay.judging import Judged
-from eye.replay.targets import Found
+from eye.runs.rejudging import Judged
+from eye.runs.targets import Found
 from schemas.verdict import Accepted
-from sinks.replaced import load_again
+from sinks.tables.corrections import load_again
 
 _OLD = """
     replaced.redriven as redriven,

@@ -10,21 +10,21 @@ from typing import Any, Protocol
 import msgspec
 import psycopg
 
-from eye.replay import runs
-from eye.replay.errors import ReplayError
-from eye.replay.line import MOST_LAG, LiveLine
-from eye.replay.pace import Pace
-from eye.replay.plan import Span, plan
-from eye.replay.selection import Selection
-from eye.replay.targets import Found, Target
+from eye.operations.wait_until_stored import NotSettled, judged_positions, wait_until_stored
 from eye.replay.to_file import ToFile
 from eye.replay.to_sink import ToSink
 from eye.replay.to_stream import ToStream
-from eye.settled import NotSettled, judged_positions, wait_until_stored
+from eye.runs import runs
+from eye.runs.errors import ReplayError
+from eye.runs.live_lag import MOST_LAG, LiveLine
+from eye.runs.plan import Span, plan
+from eye.runs.selection import Selection
+from eye.runs.targets import Found, Target
+from eye.runs.throttle import Pace
 from schemas.settings import Settings
-from sinks.pool import Pool, make_pool
-from stream.transport.chunk import Chunk
-from stream.transport.lookup import Lookup
+from sinks.postgres.pool import Pool, make_pool
+from stream.runner.chunk import Chunk
+from stream.runner.kafka_reader import Lookup
 
 SINK, STREAM, FILE = "sink", "stream", "file"
 """The targets."""

@@ -11,14 +11,14 @@ from typing import IO, Any
 
 import msgspec
 
-from eye.replay import runs
-from eye.replay.errors import ReplayError
-from eye.replay.plan import Span
-from eye.replay.targets import Found, Target
+from eye.runs import runs
+from eye.runs.errors import ReplayError
+from eye.runs.plan import Span
+from eye.runs.targets import Found, Target
 from schemas.record import RawRecord
-from sinks.pool import Pool, lend
-from sinks.work import Position
-from stream.transport.chunk import Chunk
+from sinks.postgres.pool import Pool, lend
+from sinks.table_partition import Position
+from stream.runner.chunk import Chunk
 
 
 class Line(msgspec.Struct):

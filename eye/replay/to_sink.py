@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eye.replay.plan import Span
-from eye.replay.presence import count_doubled_events, find_events, find_rejected, find_sessions
-from eye.replay.targets import Found, Target
+from eye.replay.row_counts import count_doubled_events, find_events, find_rejected, find_sessions
+from eye.runs.plan import Span
+from eye.runs.targets import Found, Target
 from schemas.settings import Settings
-from sinks.pool import Pool, lend
-from sinks.rows import EventRow, RejectedRow, SessionRow
-from sinks.work import Position, store
-from sinks.works import tables
-from stream.transport.chunk import Chunk
+from sinks.postgres.pool import Pool, lend
+from sinks.table_partition import Position, store
+from sinks.table_topics import tables
+from sinks.tables.rows import EventRow, RejectedRow, SessionRow
+from stream.runner.chunk import Chunk
 
 _RESTORE_POSITION = """
 insert into eye.sink_positions (sink, topic, partition, next_offset)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eye.replay.compare import Taken, compare
-from eye.replay.judging import Judging, Publisher
-from eye.replay.plan import Span
-from eye.replay.targets import Found, Target
+from eye.runs.plan import Span
+from eye.runs.rejudging import Judging, Publisher
+from eye.runs.targets import Found, Target
 from schemas.settings import Settings
-from sinks.pool import Pool, lend
-from sinks.replaced import lock_verdicts, replace_verdicts
-from sinks.work import Position
-from stream.transport.chunk import Chunk
+from sinks.postgres.pool import Pool, lend
+from sinks.table_partition import Position
+from sinks.tables.corrections import lock_verdicts, replace_verdicts
+from stream.runner.chunk import Chunk
 
 
 class ToStream(Target):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psycopg
 
-from eye.stack import environment
+from eye.local.stack import environment
 from schemas.settings import Settings
-from sinks.migrate import migrate
-from tests.integration.test_eye_command import Ran, run_eye
-from tests.pipeline import Event, Pipeline, ndjson, numbered_events
+from sinks.postgres.migrate import migrate
+from tests.integration.eye.test_command import Ran, run_eye
+from tests.support.pipeline import Event, Pipeline, ndjson, numbered_events
 
 SESSIONS = 200
 BATCH = 1_000

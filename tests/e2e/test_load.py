@@ -8,7 +8,7 @@ import sys
 
 from schemas.settings import Settings
 from tests.conftest import KEY
-from tests.pipeline import Pipeline
+from tests.support.pipeline import Pipeline
 
 
 def test_the_load_runs_against_any_stack_without_a_failure(settings: Settings) -> None:

@@ -16,11 +16,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
 
-from eye.settled import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_settled
 from tests.conftest import KEY, fresh_database, fresh_settings
-from tests.pipeline import SAMPLE, Pipeline, an_event, ndjson, poll
-from tests.promql import names_in
-from tests.servers import SharedKafka, SharedPostgres
+from tests.observability.promql import names_in
+from tests.support.pipeline import SAMPLE, Pipeline, an_event, ndjson, poll
+from tests.support.servers import SharedKafka, SharedPostgres
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards" / "eye.json"
 TRACE = "0af7651916cd43dd8448eb211c80319c"

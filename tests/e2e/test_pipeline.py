@@ -13,14 +13,14 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from eye.settled import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_settled
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from schemas.verdict import Code
 from tests.conftest import fresh_database, fresh_settings
 from tests.e2e.reader import read_committed
-from tests.pipeline import SAMPLE, Pipeline, an_event, ndjson
-from tests.servers import SharedKafka, SharedPostgres
+from tests.support.pipeline import SAMPLE, Pipeline, an_event, ndjson
+from tests.support.servers import SharedKafka, SharedPostgres
 
 SAMPLE_EVENTS = [json.loads(line) for line in SAMPLE.read_text().splitlines()]
 

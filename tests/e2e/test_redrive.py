@@ -9,12 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from eye.settled import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_settled
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.e2e.reader import read_committed
 from tests.e2e.replays import checksums, drop_and_migrate, eye, send
-from tests.pipeline import Pipeline, an_event
+from tests.support.pipeline import Pipeline, an_event
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from eye.settled import wait_until_settled
-from eye.stack import environment
+from eye.local.stack import environment
+from eye.operations.wait_until_stored import wait_until_settled
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.e2e.reader import read_committed
@@ -35,8 +35,8 @@ from tests.e2e.replays import (
     until_it_has_read,
     write_rule,
 )
-from tests.integration.test_eye_command import run_eye
-from tests.pipeline import Pipeline, an_event, numbered_events
+from tests.integration.eye.test_command import run_eye
+from tests.support.pipeline import Pipeline, an_event, numbered_events
 
 EVENTS = int(os.environ.get("EYE_DRILL_EVENTS", "5000"))
 

@@ -16,11 +16,11 @@ import tempfile
 from pathlib import Path
 
 from eye.local.errors import StartError
-from tests.faults import broken
-from tests.faults.drills import DRILLS
-from tests.faults.field import Ground
-from tests.faults.proof import Proof
-from tests.faults.run import run_drill
+from tests.faults.drills.drills import DRILLS
+from tests.faults.harness import broken
+from tests.faults.harness.field import Ground
+from tests.faults.harness.proof import Proof
+from tests.faults.harness.run import run_drill
 
 COLUMNS = (
     "drill",

@@ -24,15 +24,15 @@ import psycopg
 from pydantic import SecretStr
 
 from eye.local.postgres import LocalPostgres
-from eye.settled import wait_until_settled
-from eye.topics import create_topics
+from eye.operations.topics import create_topics
+from eye.operations.wait_until_stored import wait_until_settled
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from sinks.migrate import migrate
+from sinks.postgres.migrate import migrate
 from tests.conftest import KEY, write_key
 from tests.e2e.reader import read_committed
-from tests.faults.nodes import Node, cluster
-from tests.pipeline import Event, Pipeline, ndjson, numbered_events, out_of_order
+from tests.faults.harness.nodes import Node, cluster
+from tests.support.pipeline import Event, Pipeline, ndjson, numbered_events, out_of_order
 
 SESSIONS = 200
 BATCH = 20

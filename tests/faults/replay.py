@@ -23,7 +23,7 @@ from typing import Any
 
 import psycopg
 
-from eye.settled import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_settled
 from schemas.settings import Settings
 from tests.e2e.replays import (
     RIGHT,
@@ -36,12 +36,12 @@ from tests.e2e.replays import (
     until_it_has_read,
     write_rule,
 )
-from tests.faults.books import check_books
-from tests.faults.field import Ground
-from tests.faults.lag import LiveLag
-from tests.faults.traffic import Traffic
-from tests.integration.test_eye_command import Ran
-from tests.pipeline import Event, Pipeline, numbered_events
+from tests.faults.harness.books import check_books
+from tests.faults.harness.field import Ground
+from tests.faults.harness.lag import LiveLag
+from tests.faults.harness.traffic import Traffic
+from tests.integration.eye.test_command import Ran
+from tests.support.pipeline import Event, Pipeline, numbered_events
 
 MOST_GROWTH = 1.0
 """By so many seconds the live lag may grow."""

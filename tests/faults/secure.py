@@ -29,20 +29,20 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from eye.local.classpath import kafka_classpath
-from eye.local.notes import free_port
 from eye.local.postgres import LocalPostgres
 from eye.local.process import wait_until
+from eye.local.remembered_settings import free_port
+from eye.local.stack import environment
 from eye.local.tools import find_java
-from eye.settled import wait_until_settled
-from eye.stack import environment
-from eye.topics import create_topics
+from eye.operations.topics import create_topics
+from eye.operations.wait_until_stored import wait_until_settled
 from schemas.settings import Settings
-from sinks.migrate import migrate
+from sinks.postgres.migrate import migrate
 from tests.conftest import KEY, write_key
-from tests.faults.certificates import Authority
-from tests.faults.nodes import cluster
-from tests.faults.replica import Replica, is_replica, with_user
-from tests.pipeline import EyeProcess, an_event, ndjson
+from tests.faults.harness.certificates import Authority
+from tests.faults.harness.nodes import cluster
+from tests.faults.harness.replica import Replica, is_replica, with_user
+from tests.support.pipeline import EyeProcess, an_event, ndjson
 
 ROOT = Path(__file__).parents[2]
 ADMIN, USERS = "admin", ("eye-topics", "eye-gateway", "eye-stream", "eye-sinks")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from eye.local.notes import free_port
+from eye.local.remembered_settings import free_port
 from tests.faults.cluster import Figures, Load
-from tests.pipeline import SAMPLE, numbered_events, poll
+from tests.support.pipeline import SAMPLE, numbered_events, poll
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("stream", "sinks", "postgres", "kafka", "gateway")

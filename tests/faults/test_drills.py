@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.broken import FAULTS
-from tests.faults.drills import DRILLS
-from tests.faults.field import Ground
-from tests.faults.run import run_drill
+from tests.faults.drills.drills import DRILLS
+from tests.faults.harness.broken import FAULTS
+from tests.faults.harness.field import Ground
+from tests.faults.harness.run import run_drill
 
 SEED = 7
 

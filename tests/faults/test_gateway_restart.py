@@ -12,12 +12,12 @@ from itertools import count, pairwise
 
 import aiohttp
 
-from eye.local.notes import free_port
+from eye.local.remembered_settings import free_port
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.conftest import KEY
 from tests.e2e.reader import read_committed
-from tests.pipeline import EyeProcess, an_event, poll
+from tests.support.pipeline import EyeProcess, an_event, poll
 
 SENDERS = 16
 REPLACEMENTS = int(os.environ.get("EYE_DRILL_RESTARTS", "3"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from eye.local.choice import Kafka
-from tests.servers import Infra
+from tests.support.servers import Infra
 
 
 @pytest.fixture(scope="module")

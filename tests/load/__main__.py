@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from eye.stack import read_note
+from eye.local.stack import read_note
 from schemas.settings import Settings
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")

@@ -1,0 +1,1 @@
+"""Reference implementations that stages are measured against."""

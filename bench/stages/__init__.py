@@ -1,0 +1,1 @@
+"""One measurement for each stage of the pipeline."""

@@ -1,0 +1,69 @@
+"""`eye redrive` as people type it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eye.cli.progress_view import moment, print_looked, print_outcome, work
+from eye.cli.terminal import AsJson, Yes
+from eye.redrive.run import Redrive, the_end
+from eye.redrive.transform import read_steps
+from eye.replay.run import Outcome, Watcher
+from eye.runs.selection import Selection
+from eye.runs.targets import Found
+from schemas.settings import Settings
+from schemas.verdict import Code
+from sinks.postgres.pool import make_pool
+
+
+def redrive(
+    everything: Annotated[bool, typer.Option("--all", help="All that are rejected.")] = False,
+    code: Annotated[Code | None, typer.Option(help="Rejected with this code.")] = None,
+    application: Annotated[str | None, typer.Option(help="Of this application.")] = None,
+    session: Annotated[str | None, typer.Option(help="Of this session.")] = None,
+    category: Annotated[str | None, typer.Option(help="Of this category.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of this name.")] = None,
+    begin: Annotated[str | None, typer.Option("--from", help="Received at this time (ISO 8601) or later.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Received before this time.")] = None,
+    transformation: Annotated[
+        Path | None,
+        typer.Option("--transform", help="Steps that mend them, in JSON or TOML.", exists=True, dir_okay=False),
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=1, help="At most so many events per second.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would become of them.")] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rejected events again through today's rules; what passes becomes an event. Each is tried at most 5 times."""
+    selection = Selection(
+        topics=("rejected events",),
+        all=everything,
+        code=code.value if code is not None else None,
+        application=application,
+        session=session,
+        category=category,
+        name=name,
+        from_time=moment("--from", begin),
+        to_time=the_end(moment("--to", end)),
+    )
+    narrowed = any(value is not None for value in (code, application, session, category, name, begin, end))
+    if everything == narrowed:
+        raise typer.BadParameter("say what to try again: a selection (see --help), or --all without one")
+    steps = read_steps(transformation) if transformation is not None else []
+    options: dict[str, Any] = {"rate": rate} if rate is not None else {}
+
+    async def look(settings: Settings, watcher: Watcher) -> Found:
+        async with make_pool(settings) as pool:
+            return await Redrive(settings, pool, watcher).look(selection, steps)
+
+    async def start(settings: Settings, watcher: Watcher) -> Outcome:
+        async with make_pool(settings) as pool:
+            return await Redrive(settings, pool, watcher).start(selection, steps, options)
+
+    if dry_run:
+        print_looked(work(look), as_json)
+    else:
+        print_outcome(work(start, yes), as_json)

@@ -1,0 +1,201 @@
+"""All of The Eye on this machine: Kafka, Postgres and the three processes, kept running."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Self
+
+from pydantic import SecretStr
+
+from eye.local.choice import Server, choose_kafka, choose_postgres
+from eye.local.process import Process
+from eye.local.remembered_settings import free_port
+from eye.operations.keys import local_key
+from eye.operations.topics import create_topics
+from schemas.settings import Settings
+from sinks.postgres.migrate import migrate
+
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 15.0
+
+
+class Component(Process):
+    """One of our own processes, as a child; `url` is where its status page is."""
+
+    def __init__(self, name: str, settings: Settings, url: str) -> None:
+        super().__init__(name, settings.data_dir / "logs", signal.SIGTERM, env=environment(settings))
+        self.name = name
+        self.url = url
+
+    def start(self) -> None:
+        """Launch it, without waiting."""
+        self._prepare()
+        self._launch([sys.executable, "-m", "eye", self.name])
+
+    def wait_ready(self) -> None:
+        """Wait until it says that it is ready. Raises StartError, with the end of its log, when it never is."""
+        self._wait_ready(lambda: _answers(f"{self.url}/readyz"), _READY_SECONDS)
+
+
+class Stack:
+    """What `eye up` runs. A context manager: leaving it stops everything in the order of the flow.
+
+    A server that the settings name is used as it is; the others are started here, on the usual ports or on
+    free ones. `say` is told what happens, a sentence each.
+    """
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._lock, data_dir = claim_data_dir(settings.data_dir)
+        if data_dir != settings.data_dir:
+            say(f"A stack runs in {settings.data_dir} already; this one keeps its data in {data_dir}.")
+        self.settings = settings.model_copy(update={"data_dir": data_dir})
+        self._servers: list[Server] = []
+        self.components: list[Component] = []
+        self.key = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self._start_servers()
+            asyncio.run(create_topics(self.settings))
+            asyncio.run(migrate(self.settings.dsn))
+            self.key = local_key(self.settings.data_dir, self.settings.applications_file)
+            self._start_components()
+            self._leave_note()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The gateway's address."""
+        return f"http://{self.settings.gateway_host}:{self.settings.gateway_port}"
+
+    def revive(self) -> None:
+        """Start again what has ended by itself."""
+        for process in [*self._servers, *self.components]:
+            if not process.running:
+                name = getattr(process, "name", type(process).__name__)
+                self._say(f"{name} ended by itself and is started again; its log is in {self.settings.data_dir}.")
+                process.start()
+
+    def stop(self) -> None:
+        """Stop all of it: what sends first, what stores last."""
+        for component in self.components:
+            component.stop(_STOP_SECONDS)
+        for server in reversed(self._servers):
+            server.stop()
+        (self.settings.data_dir / NOTE).unlink(missing_ok=True)
+        self._lock.close()
+
+    def _start_servers(self) -> None:
+        data_dir = self.settings.data_dir
+        found: dict[str, object] = {}
+        if self.settings.kafka_bootstrap_servers is None:
+            kafka, why = choose_kafka(data_dir / "kafka", 9092)
+            self._start_server(kafka, why)
+            found["kafka_bootstrap_servers"] = kafka.bootstrap_servers
+        if self.settings.postgres_dsn is None:
+            postgres, why = choose_postgres(data_dir / "postgres", 5432)
+            self._start_server(postgres, why)
+            found["postgres_dsn"] = SecretStr(postgres.dsn)
+        self.settings = self.settings.model_copy(update=found)
+
+    def _start_server(self, server: Server, why: str) -> None:
+        self._say(why)
+        self._servers.append(server)
+        server.start()
+
+    def _start_components(self) -> None:
+        stream_port, sinks_port = (free_port() for _ in range(2))
+        ports = {
+            "gateway_port": free_port(self.settings.gateway_port),
+            "stream_port": self.settings.stream_port or stream_port,
+            "sinks_port": self.settings.sinks_port or sinks_port,
+        }
+        self.settings = settings = self.settings.model_copy(update=ports)
+        status = f"http://{settings.worker_host}"
+        self.components = [
+            Component("gateway", settings, self.url),
+            Component("stream", settings, f"{status}:{settings.stream_port}"),
+            Component("sinks", settings, f"{status}:{settings.sinks_port}"),
+        ]
+        for component in self.components:
+            component.start()
+        for component in self.components:
+            component.wait_ready()
+
+    def _leave_note(self) -> None:
+        note = self.settings.data_dir / NOTE
+        note.touch(mode=0o600)
+        note.write_text(json.dumps({"url": self.url, "key": self.key, "environment": environment(self.settings)}))
+
+
+NOTE = "stack.json"
+"""The file in the data directory that tells other commands about the stack that runs there."""
+
+
+def read_note(data_dir: Path) -> dict[str, str] | None:
+    """Return where the stack in a data directory is (`url`, `key` and its EYE_ variables), None without one."""
+    try:
+        note = json.loads((data_dir / NOTE).read_text())
+    except FileNotFoundError:
+        return None
+    return {"url": note["url"], "key": note["key"], **note["environment"]}
+
+
+def claim_data_dir(wanted: Path) -> tuple[IO[str], Path]:
+    """Lock a data directory for this process: the wanted one, or, where a stack runs in it, one inside."""
+    number = 1
+    while True:
+        directory = wanted if number == 1 else wanted / f"stack-{number}"
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            number += 1
+        else:
+            return lock, directory
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that make another process, wherever it runs, read these settings."""
+    names = settings.model_fields_set | {"kafka_bootstrap_servers", "postgres_dsn", "data_dir"}
+    values = {name: _as_text(getattr(settings, name)) for name in names}
+    return {f"EYE_{name.upper()}": text for name, text in values.items() if text is not None}
+
+
+def _as_text(value: object) -> str | None:
+    """Write a setting as its variable has it, paths in full."""
+    match value:
+        case None:
+            return None
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            return str(value.absolute())
+        case list():
+            return ",".join(str(Path(place).absolute()) if Path(place).is_dir() else place for place in value)
+    return str(value)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,1 @@
+"""The operators' functions: lag, ledger, trace, doctor, keys, topics, retention, send."""

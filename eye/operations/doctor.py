@@ -1,0 +1,91 @@
+"""`eye doctor`: what is wrong with a deployment, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from pydantic import SecretStr
+
+from eye.operations.diagnosis import Finding
+from eye.operations.doctor_disk import examine_data_dir
+from eye.operations.doctor_kafka import examine_kafka
+from eye.operations.doctor_postgres import examine_postgres
+from eye.operations.keys import KeyFileError, list_keys
+from schemas.catalogue import CatalogueError
+from schemas.settings import Settings
+from sinks.retention import policy_of
+
+
+def effective_settings(settings: Settings) -> dict[str, str]:
+    """Return every setting by its variable's name, secrets hidden."""
+    shown: dict[str, str] = {}
+    for name in type(settings).model_fields:
+        value: Any = getattr(settings, name)
+        shown[f"EYE_{name.upper()}"] = "" if value is None else _hidden(name, value)
+    return shown
+
+
+def _hidden(name: str, value: Any) -> str:
+    if name.endswith("_dsn"):
+        return _without_passwords(value.get_secret_value())
+    if isinstance(value, SecretStr):
+        return "***"
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _without_passwords(dsn: str) -> str:
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.Error:
+        return "*** (can't be read)"
+    return " ".join(f"{key}={'***' if 'password' in key else part}" for key, part in parts.items())
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; changes nothing. Of Postgres a role that reads sees enough: a gateway has no other."""
+    if settings.postgres_dsn is None:
+        settings = settings.model_copy(update={"postgres_dsn": settings.postgres_read_dsn})
+    return [
+        *_event_types(settings),
+        *_keys(settings),
+        *_retention(settings),
+        *asyncio.run(examine_kafka(settings)),
+        *asyncio.run(examine_postgres(settings)),
+        *examine_data_dir(settings),
+    ]
+
+
+def _event_types(settings: Settings) -> Iterator[Finding]:
+    try:
+        number = len(list(settings.rules().catalogue))
+    except CatalogueError as error:
+        yield Finding(
+            "event types", False, str(error), "Set EYE_EVENT_TYPES to packages or directories with event types."
+        )
+    else:
+        yield Finding("event types", True, f"{number} in {', '.join(settings.event_types)}")
+
+
+def _retention(settings: Settings) -> Iterator[Finding]:
+    wanted, kept = settings.events_retention_days, policy_of(settings).events
+    if wanted is None or kept is None:
+        yield Finding("retention", True, "events are kept for ever")
+        return
+    mend = f"Set EYE_EVENTS_RETENTION_DAYS to {kept.days} or more, or keep Kafka's records for less long."
+    seen = f"events are kept for {kept.days} days, by month"
+    if kept.days > wanted:
+        seen += f", not {wanted}: Kafka may hold records of them until then"
+    yield Finding("retention", kept.days == wanted, seen, mend)
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    path = settings.applications_file
+    try:
+        number = len(list_keys(path))
+    except KeyFileError as error:
+        yield Finding("keys", False, str(error), "Mend the file: the gateway goes on with the keys it read before.")
+    else:
+        yield Finding("keys", number > 0, f"{number} in {path}", "Make one: `eye keys add APPLICATION`.")

@@ -1,0 +1,93 @@
+"""What may be wrong with Kafka: the topics, the brokers' settings, the positions in it, the clock, the disk."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+
+from eye.operations.diagnosis import Finding
+from eye.operations.doctor_disk import examine_server_disk
+from eye.operations.topics import TopicMissing, check_topics, connected_admin, read_config, topic_partitions
+from eye.operations.wait_until_stored import judged_positions, stored_positions
+from schemas.settings import Settings, SettingsError
+from schemas.topics import topic_names
+from stream.runner.kafka_reader import Lookup
+
+_AHEAD = timedelta(seconds=60)
+
+_ANSWER = "Set EYE_KAFKA_BOOTSTRAP_SERVERS (and the security settings) to a Kafka that answers."
+_TOPICS = "`eye topics create` makes what is missing; what differs is changed with Kafka's own tools."
+_POSITIONS = "A topic was made anew, or expired before it was read: see the workers' logs, then `eye ledger`."
+_CLOCK = "Set the clocks by NTP, of the gateways first: their time of reception goes with the events."
+
+
+async def examine_kafka(settings: Settings) -> list[Finding]:
+    """Look at Kafka; when it is away, that is the one finding."""
+    try:
+        async with connected_admin(settings) as admin:
+            brokers = await _brokers(admin, settings)
+        states = await check_topics(settings)
+        topics = [
+            Finding(
+                f"topic {state.name}",
+                not state.differences,
+                "; ".join(state.differences) or f"{state.partitions} partitions",
+                _TOPICS,
+            )
+            for state in states
+        ]
+        answers = Finding("Kafka", True, f"answers at {settings.kafka_bootstrap_servers}")
+        return [answers, *topics, *brokers, *await _records(settings)]
+    except (KafkaError, SettingsError) as error:
+        return [Finding("Kafka", False, str(error) or repr(error), _ANSWER)]
+
+
+async def _brokers(admin: AIOKafkaAdminClient, settings: Settings) -> list[Finding]:
+    """Hold the brokers' settings against what the topics' retention asks for, and look at their disk if it is here."""
+    findings = []
+    needed = settings.raw_retention_hours * 60
+    for broker in (await admin.describe_cluster())["brokers"]:
+        name = str(broker["node_id"])
+        config = await read_config(admin, ConfigResource(ConfigResourceType.BROKER, name))
+        minutes = int(config.get("offsets.retention.minutes") or 0)
+        mend = (
+            f"Set offsets.retention.minutes to {needed} or more on the brokers: a stream that was stopped for longer"
+            " has forgotten how far it was, while records are still there."
+        )
+        findings.append(Finding(f"offsets' retention of broker {name}", minutes >= needed, f"{minutes} minutes", mend))
+        for directory in (config.get("log.dirs") or config.get("log.dir") or "").split(","):
+            findings += examine_server_disk(f"disk of broker {name}", broker["host"], directory)
+    return findings
+
+
+async def _records(settings: Settings) -> list[Finding]:
+    """Hold positions and clocks against what the topics hold; nothing where topics or Postgres are missing."""
+    try:
+        partitions = await topic_partitions(settings)
+        positions = {**await judged_positions(settings), **await stored_positions(settings)}
+    except (TopicMissing, psycopg.Error, SettingsError):
+        return []
+    raw = topic_names(settings).raw
+    lost, ahead = [], []
+    async with Lookup(settings, committed_only=False) as lookup:
+        for tp in (tp for tps in partitions.values() for tp in tps):
+            earliest, end = await lookup.bounds(tp)
+            position = positions.get(tp)
+            if position is not None and not earliest <= position <= end:
+                lost.append(f"{_name(tp)} is at {position}, but goes from {earliest} to {end}")
+            if tp.topic == raw and await lookup.offset_at(tp, datetime.now(UTC) + _AHEAD) is not None:
+                ahead.append(_name(tp))
+    found = f"records of the future in {', '.join(ahead)}" if ahead else "no record is of the future"
+    return [
+        Finding("positions", not lost, "; ".join(lost) or f"{len(positions)}, all within their partitions", _POSITIONS),
+        Finding("clock of the gateways", not ahead, found, _CLOCK),
+    ]
+
+
+def _name(tp: TopicPartition) -> str:
+    return f"{tp.topic}:{tp.partition}"

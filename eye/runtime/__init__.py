@@ -1,0 +1,1 @@
+"""The life of a process: start, restart, logs, metrics, spans, watchdog."""

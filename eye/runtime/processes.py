@@ -1,0 +1,108 @@
+"""The three processes: gateway, stream, sinks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Collection
+from typing import NoReturn
+
+import uvloop
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
+from prometheus_client import CollectorRegistry
+
+import gateway.server
+import sinks.app
+import stream.app
+from eye.operations.topics import create_topics, missing_topics
+from eye.runtime.process_metrics import process_registry
+from eye.runtime.restart import begin_anew, pause_after_restart
+from eye.runtime.watchdog import guarded
+from schemas.settings import Settings, SettingsError
+from schemas.spans import Spans
+from schemas.topics import topic_names
+from stream.runner.worker import Worker, WorkerCrashed
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+
+
+def run_gateway(settings: Settings) -> None:
+    """Serve HTTP until SIGTERM."""
+    spans = _spans("gateway", settings)
+    gateway.server.run(settings, registry=process_registry("gateway", settings), spans=spans)
+    if spans is not None:
+        spans.flush()
+
+
+def run_stream(settings: Settings) -> None:
+    """Judge and group raw records until SIGTERM."""
+    topics = topic_names(settings)
+    needed = (topics.raw, topics.validated, topics.rejected, topics.sessions)
+    _run_worker("stream", settings, stream.app.build_worker, needed)
+
+
+def run_sinks(settings: Settings) -> None:
+    """Store verdicts and sessions until SIGTERM."""
+    topics = topic_names(settings)
+    _run_worker("sinks", settings, sinks.app.build_worker, (topics.validated, topics.rejected, topics.sessions))
+
+
+_Build = Callable[[Settings, CollectorRegistry, Spans | None], Worker]
+
+
+def _spans(component: str, settings: Settings) -> Spans | None:
+    """Return what tells a tracing system of the work, None where it is off. Raises SettingsError without the extra."""
+    if not settings.traces:
+        return None
+    try:
+        from eye.runtime.spans import otlp_spans
+    except ImportError:
+        raise SettingsError("EYE_TRACES needs OpenTelemetry: pip install 'the-eye[otel]'.") from None
+    return otlp_spans(component)
+
+
+def _run_worker(component: str, settings: Settings, build: _Build, topics: Collection[str]) -> NoReturn:
+    """Run a worker to its end, and end the process with it: whatever counts is stored, nothing is to be waited for."""
+    pause_after_restart()
+    registry, spans = process_registry(component, settings), _spans(component, settings)
+    began = time.monotonic()
+
+    def fail(crash: WorkerCrashed) -> NoReturn:
+        begin_anew(crash, time.monotonic() - began)
+
+    async def work() -> None:
+        try:
+            with guarded(lambda: fail(WorkerCrashed("the event loop stood still"))):
+                await build(settings, registry, spans).run(prepare=lambda: _topics_there(settings, topics))
+        except WorkerCrashed as crash:
+            fail(crash)
+        if spans is not None:
+            spans.flush()
+        logging.shutdown()
+        os._exit(0)
+
+    uvloop.run(work())
+    raise AssertionError("unreachable")
+
+
+async def _topics_there(settings: Settings, needed: Collection[str]) -> None:
+    """Wait for Kafka, and make the topics where one that is needed is missing."""
+    while True:
+        try:
+            if not await missing_topics(settings, needed):
+                return
+            created = [state.name for state in await create_topics(settings) if state.created]
+        except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError) as error:
+            log.warning("waiting for topics, which this user may not make (`eye topics create`): %s", error)
+            await asyncio.sleep(_RETRY_SECONDS)
+        except KafkaError as error:
+            log.warning("waiting for Kafka at %s: %s", settings.kafka_bootstrap_servers, error)
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            if created:
+                log.info("topics made: %s", ", ".join(created))
+            return

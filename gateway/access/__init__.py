@@ -1,0 +1,1 @@
+"""API keys of applications, their scopes, and their rate limits."""

@@ -1,0 +1,68 @@
+"""Access: which key a request carries, and whether it opens the route."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from enum import Enum
+
+from aiohttp import web
+
+from gateway.access.api_keys import Grant, KeyRing, Scope
+from gateway.context import GATEWAY, GRANT
+from gateway.problems import Forbidden, Handler, Unauthorized
+
+
+class Access(Enum):
+    """What a route asks of a key: nothing, any key at all, or one of some scopes."""
+
+    OPEN = None
+    ANY_KEY = frozenset[Scope]()
+    WRITE = frozenset({Scope.WRITE})
+    READ = frozenset({Scope.READ})
+    WRITE_OR_READ = frozenset({Scope.WRITE, Scope.READ})
+
+
+def guarded(handler: Handler, access: Access) -> Handler:
+    """Return the handler behind its guard; behind it, `request[GRANT]` is there."""
+    wanted = access.value
+
+    async def guard(request: web.Request) -> web.StreamResponse:
+        grant = find_grant(request.app[GATEWAY].keys, request.headers)
+        if wanted and not wanted & grant.scopes:
+            scopes = " or ".join(sorted(wanted))
+            raise Forbidden(f"This key of {grant.application} lacks the scope {scopes}.")
+        request[GRANT] = grant
+        return await handler(request)
+
+    return guard
+
+
+def find_grant(keys: KeyRing, headers: Mapping[str, str]) -> Grant:
+    """Return what the key of a request opens. Raises Unauthorized where there is none, or none that is known."""
+    key = presented_key(headers)
+    if key is None:
+        raise Unauthorized("Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`.")
+    grant = keys.find(key)
+    if grant is None:
+        raise Unauthorized("This key is not known.")
+    return grant
+
+
+def presented_key(headers: Mapping[str, str]) -> str | None:
+    """Return the key of a request, from `Authorization` (Bearer, or Basic as user name) or `X-API-Key`."""
+    scheme, _, credentials = headers.get("Authorization", "").strip().partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return credentials.strip() or None
+        case "basic":
+            return _user_name(credentials.strip())
+    return headers.get("X-API-Key", "").strip() or None
+
+
+def _user_name(credentials: str) -> str | None:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[0] or None
+    except (binascii.Error, ValueError):
+        return None

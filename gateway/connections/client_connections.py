@@ -1,0 +1,283 @@
+"""Clients' connections: how many there may be, and how long each may keep the gateway waiting.
+
+A connection waits for its next request, sends one, or reads an answer. For each there is a time limit; beyond
+it the connection is closed. What is logged of a client is its address and what it did wrong, never what it sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import StrEnum
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_parser import RawRequestMessage
+
+from gateway.connections.fast_path_parser import PlainFirst
+from gateway.connections.os_limits import possible_connections
+from gateway.connections.raw_responses import problem_bytes
+from gateway.metrics import Metrics
+from gateway.problems import (
+    BadRequest,
+    HeadersTooLarge,
+    InternalError,
+    Overloaded,
+    Problem,
+    RequestTimeout,
+    problem_response,
+)
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.routes.fast_path import Plain
+
+log = logging.getLogger(__name__)
+
+READ_BUFFER_BYTES = 64 * 1024
+"""What a connection buffers of a body that nobody reads yet; twice that at most."""
+
+LINGER_SECONDS = 3.0
+"""How long the rest of a refused body is read, so that the sender sees the answer."""
+
+QUIET_SECONDS = 10.0
+"""Connections closed for one reason are told of once in this time."""
+
+
+class Reason(StrEnum):
+    """Why the gateway closed a connection."""
+
+    TOO_MANY = "too_many"
+    MADE_ROOM = "made_room"
+    SLOW_HEAD = "slow_head"
+    SLOW_READER = "slow_reader"
+    MALFORMED = "malformed"
+
+
+_SAID = {
+    Reason.TOO_MANY: "all connections are busy; more would be needed than EYE_MAX_CONNECTIONS",
+    Reason.MADE_ROOM: "it had waited longest, and another needed the room: see EYE_MAX_CONNECTIONS",
+    Reason.SLOW_HEAD: "the head of its request took too long",
+    Reason.SLOW_READER: "it did not read its answer",
+    Reason.MALFORMED: "it sent what is no HTTP",
+}
+
+
+class Clients:
+    """The connections of one gateway, those that wait for a request in the order they began to.
+
+    `plain` answers plain requests; without it aiohttp answers them like all others.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.head_seconds = settings.head_seconds
+        self.transfer_seconds = settings.transfer_seconds
+        self.answer_seconds = settings.acknowledge_seconds
+        self._idle_seconds = settings.idle_seconds
+        self._limit = possible_connections(settings.max_connections)
+        self._open: set[ClientConnection] = set()
+        self._waiting: dict[web.RequestHandler, None] = {}
+        self._closed = metrics.connections_closed
+        self._quiet_until: dict[Reason, float] = {}
+        self.plain: Plain | None = None
+        metrics.connections.set_function(lambda: len(self._open))
+
+    def connection(self, server: web.Server) -> ClientConnection:
+        """Return the protocol of one new connection."""
+        return ClientConnection(
+            self,
+            server,
+            loop=asyncio.get_running_loop(),
+            # bodies are decompressed by our own hand, with a bound
+            auto_decompress=False,
+            access_log=None,
+            keepalive_timeout=self._idle_seconds,
+            lingering_time=LINGER_SECONDS,
+            read_bufsize=READ_BUFFER_BYTES,
+        )
+
+    def opened(self, connection: ClientConnection) -> None:
+        """Take a new connection in; where there are too many, the one that has waited longest goes."""
+        self._open.add(connection)
+        if len(self._open) > self._limit:
+            longest = next(iter(self._waiting), None)
+            if isinstance(longest, ClientConnection):
+                longest.end(Reason.MADE_ROOM)
+            else:
+                connection.end(Reason.TOO_MANY, Overloaded("There are too many connections."))
+                return
+        self._waiting[connection] = None
+
+    def lost(self, connection: ClientConnection) -> None:
+        """Forget a connection."""
+        self._open.discard(connection)
+        self._waiting.pop(connection, None)
+
+    def is_waiting(self, connection: ClientConnection) -> bool:
+        """Whether no request of the connection is under way."""
+        return connection in self._waiting
+
+    def busy(self, connection: web.RequestHandler, body: StreamReader) -> None:
+        """Note that a request is under way."""
+        self._waiting.pop(connection, None)
+        if isinstance(connection, ClientConnection):
+            connection.head_came(body)
+
+    def wait(self, connection: web.RequestHandler) -> None:
+        """Note that a request has been answered."""
+        if connection in self._open:
+            self._waiting[connection] = None
+
+    def tell(self, connection: ClientConnection, reason: Reason) -> None:
+        """Count a connection that was closed, and log it unless that was done a moment ago."""
+        self._closed.labels(reason).inc()
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until.get(reason, 0.0):
+            self._quiet_until[reason] = now + QUIET_SECONDS
+            peer = connection.peername
+            address = peer[0] if isinstance(peer, tuple) else peer
+            log.warning("closed a connection of %s: %s", address, _SAID[reason])
+
+
+class ClientConnection(web.RequestHandler):
+    """One connection, with its time limits."""
+
+    __slots__ = ("_answering", "_body", "_clients", "_early", "_head_limit", "_reading_limit")
+
+    def __init__(self, clients: Clients, server: web.Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._clients = clients
+        self._body: StreamReader | None = None
+        self._head_limit: asyncio.TimerHandle | None = None
+        self._reading_limit: asyncio.TimerHandle | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._early = b""
+        if clients.plain is not None:
+            self._parser = cast(Any, PlainFirst(self._parser, partial(self._take, clients.plain)))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._clients.opened(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget all limits."""
+        self._clients.lost(self)
+        self._stop_head_limit()
+        self._answer_read()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the first ones of a head that isn't whole start its time. An empty line is none (RFC 9112)."""
+        if self._answering is not None:
+            if data:  # else nobody would resume
+                self._early += data
+                self._pause_transport_reading()
+            return
+        expected = self._head_limit is None and self._expects_head()
+        super().data_received(data)
+        if data.strip(b"\r\n") and expected and not self._messages and self._clients.is_waiting(self):
+            self._head_limit = self._loop.call_later(
+                self._clients.head_seconds,
+                self.end,
+                Reason.SLOW_HEAD,
+                RequestTimeout("The head of a request has to come faster."),
+            )
+
+    def answer(self, answer: bytes, *, close: bool) -> None:
+        """Answer the plain request that is under way; `close`: for good."""
+        self._answering = None
+        if self.transport is None or self.transport.is_closing():
+            return
+        self.transport.write(answer)
+        if close:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._early:
+            early, self._early = self._early, b""
+            self._resume_transport_reading()
+            self.data_received(early)
+
+    def _take(self, plain: Plain, message: RawRequestMessage, body: bytes) -> bool:
+        """Begin to answer a request that is plain, where no other is under way."""
+        request = plain.take(self, message, body) if self._is_idle() else None
+        if request is None:
+            return False
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout + self._clients.answer_seconds
+        self._answering = self._loop.create_task(plain.answer(self, request))
+        return True
+
+    def _is_idle(self) -> bool:
+        waiter = self._waiter
+        return (
+            waiter is not None
+            and not waiter.done()
+            and not (self._messages or self._paused or self._reading_paused or self._buffer_paused)
+        )
+
+    def head_came(self, body: StreamReader) -> None:
+        """Stop the time of a head; the body follows."""
+        self._body = body
+        self._stop_head_limit()
+
+    def pause_writing(self) -> None:
+        """The client has to read before more can be written: its time starts."""
+        super().pause_writing()
+        self._reading_limit = self._loop.call_later(self._clients.transfer_seconds, self._give_up_reader)
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        self._answer_read()
+        super().resume_writing()
+
+    def end(self, reason: Reason, problem: Problem | None = None) -> None:
+        """Close the connection; `problem`: with an answer."""
+        self._clients.tell(self, reason)
+        if problem is not None and self.transport is not None:
+            self.transport.write(problem_bytes(problem, close=True))
+        self.force_close()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, as a problem that tells nothing of our insides; then the connection is closed."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client has gone
+        if status == HTTPStatus.BAD_REQUEST:
+            self._clients.tell(self, Reason.MALFORMED)
+            problem = _malformed(exc)
+        else:
+            log.error("a request failed outside of every handler", exc_info=exc)
+            problem = InternalError("Something is wrong on our side; it has been logged.")
+        response = problem_response(problem)
+        response.force_close()
+        return response
+
+    def _expects_head(self) -> bool:
+        # the rest of a body may come after its request was refused
+        return self._clients.is_waiting(self) and (self._body is None or self._body.is_eof())
+
+    def _stop_head_limit(self) -> None:
+        if self._head_limit is not None:
+            self._head_limit.cancel()
+            self._head_limit = None
+
+    def _give_up_reader(self) -> None:
+        self._clients.tell(self, Reason.SLOW_READER)
+        if self.transport is not None:
+            self.transport.abort()  # closing would wait for the client to read
+
+    def _answer_read(self) -> None:
+        if self._reading_limit is not None:
+            self._reading_limit.cancel()
+            self._reading_limit = None
+
+
+def _malformed(error: BaseException | None) -> Problem:
+    if isinstance(error, LineTooLong):
+        return HeadersTooLarge("A line of the request's head is too long.")
+    return BadRequest("This is no valid HTTP request.")

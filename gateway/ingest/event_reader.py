@@ -1,0 +1,165 @@
+"""Intake: the bytes of a request become events, each with its own bytes exactly as sent.
+
+Pure. A fast reader takes nearly everything in one pass; the rest gets `careful`'s second look.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import msgspec
+
+from gateway.ingest import json_scanner, tolerant_reader
+from gateway.ingest.results import OK, Status
+from gateway.problems import BadRequest, ProblemCode, TooLarge
+from schemas.event import Text
+from schemas.verdict import Code, Violation
+
+MAX_COMMAS_PER_EVENT = 100
+"""The fast reader of lists has no limit to their length; a body with more commas than this goes the careful way."""
+
+_SPACE = b" \t\r\n"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Item(msgspec.Struct, gc=False):
+    """One event of a request, its bytes as sent. `ok`: its session_id is there, and it can be stored."""
+
+    value: bytes
+    status: Status
+    session_id: str | None = None
+    event_id: str | None = None
+    errors: list[Violation] = []
+
+
+class Intake(msgspec.Struct):
+    """The events of one request, in their order. `single`: the body was one event, no list of any form."""
+
+    items: list[Item]
+    single: bool = False
+
+
+class _Routed(msgspec.Struct, gc=False):
+    session_id: Text
+    event_id: Text | None = None
+
+
+class _List(msgspec.Struct):
+    events: list[msgspec.Raw]
+    session_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_routed = msgspec.json.Decoder(_Routed)
+_list = msgspec.json.Decoder(_List)
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_NOT_TAKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Reader:
+    """Reads bodies within the limits of one deployment."""
+
+    def __init__(self, *, max_events: int, max_event_bytes: int) -> None:
+        self._max_events = max_events
+        self._max_event_bytes = max_event_bytes
+
+    def read(self, body: bytes) -> Intake:
+        """Read one event, an array of events, or an object with `events` and no session_id.
+
+        Raises BadRequest where the body is no JSON, and TooLarge beyond the number of events.
+        """
+        body = _trimmed(body)
+        routed = _route(body) if body.startswith(b"{") else None
+        values = self._split(body) if routed is None else None
+        if values is None:
+            return Intake([self._item(body, routed)], single=True)
+        return Intake([self._item(value, _route(value)) for value in values])
+
+    def read_plain(self, body: bytes) -> Intake | None:
+        """Read a body by the fast reader alone; None where an event needs a second look, or is refused."""
+        body = _trimmed(body)
+        routed = _route(body) if body.startswith(b"{") else None
+        if routed is not None:
+            return Intake([self._item(body, routed)], single=True) if len(body) <= self._max_event_bytes else None
+        raws = self._split_fast(body)
+        if not raws or len(raws) > self._max_events:
+            return None
+        items = []
+        for value in map(bytes, raws):
+            routed = _route(value)
+            if routed is None or len(value) > self._max_event_bytes:
+                return None
+            items.append(self._item(value, routed))
+        return Intake(items)
+
+    def read_lines(self, body: bytes) -> Intake:
+        """Read NDJSON: each line is an event of its own, whatever the others are; empty lines are none.
+
+        Raises TooLarge beyond the number of events.
+        """
+        items: list[Item] = []
+        for line in _lines(body):
+            if len(items) == self._max_events:
+                raise self._too_many()
+            items.append(self._item(line, _route(line)))
+        return Intake(items)
+
+    def _split(self, body: bytes) -> list[bytes] | None:
+        """Return the events of a list of either form; None where the body is one value."""
+        raws = self._split_fast(body)
+        try:
+            values = tolerant_reader.split(body, self._max_events) if raws is None else [bytes(raw) for raw in raws]
+        except json_scanner.TooManyElements:
+            raise self._too_many() from None
+        except ValueError as error:
+            raise BadRequest(f"The body is no JSON: {error}", code=ProblemCode.NOT_JSON) from None
+        if values is not None and len(values) > self._max_events:
+            raise self._too_many()
+        return values
+
+    def _split_fast(self, body: bytes) -> list[msgspec.Raw] | None:
+        """Split a list; None where this is no list, or not one for the fast reader."""
+        if body.count(b",") > self._max_events * MAX_COMMAS_PER_EVENT:
+            return None
+        try:
+            if body.startswith(b"["):
+                return _array.decode(body)
+            found = _list.decode(body)
+        except _NOT_TAKEN:
+            return None
+        return found.events if found.session_id is msgspec.UNSET else None
+
+    def _item(self, value: bytes, routed: _Routed | None) -> Item:
+        if routed is None:
+            session_id, event_id, errors = tolerant_reader.examine(value)
+            item = Item(value, Status.INVALID if errors else OK, session_id, event_id, errors)
+        else:
+            item = Item(value, OK, routed.session_id, routed.event_id)
+        if len(value) > self._max_event_bytes:
+            message = f"{len(value)} bytes; the limit is {self._max_event_bytes}"
+            item.status, item.errors = Status.TOO_LARGE, [Violation(Code.TOO_LARGE, "$", message)]
+        return item
+
+    def _too_many(self) -> TooLarge:
+        message = f"A request has at most {self._max_events} events: send more requests."
+        return TooLarge(message, code=ProblemCode.TOO_MANY_EVENTS)
+
+
+def _route(value: bytes) -> _Routed | None:
+    """Recognise an event that can be routed; None leaves it to the careful look."""
+    try:
+        routed = _routed.decode(value)
+    except _NOT_TAKEN:
+        return None
+    return None if "\0" in routed.session_id or "\0" in (routed.event_id or "") else routed
+
+
+def _trimmed(body: bytes) -> bytes:
+    return body.removeprefix(_BYTE_ORDER_MARK).strip(_SPACE)
+
+
+def _lines(body: bytes) -> Iterator[bytes]:
+    for line in io.BytesIO(body.removeprefix(_BYTE_ORDER_MARK)):
+        stripped = line.strip(_SPACE)
+        if stripped:
+            yield stripped

@@ -1,0 +1,100 @@
+"""The careful look at a body, or an event, that the fast reader does not take.
+
+Goes by rules as lenient as the stream's (NaN, half surrogate pairs, any depth), and names what is at fault.
+Bytes that are no UTF-8 stay what they are, so that every slice is exactly as sent.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gateway.ingest import json_scanner
+from schemas.event import text_fault
+from schemas.json_reader import Violations
+from schemas.verdict import Code, Violation
+
+
+class Examined(NamedTuple):
+    """What can be read of an event, and why it can't be routed or stored; without errors it can."""
+
+    session_id: str | None
+    event_id: str | None
+    errors: list[Violation]
+
+
+def split(body: bytes, max_events: int) -> list[bytes] | None:
+    """Return the events of a list of either form; None where the body is one value.
+
+    Raises ValueError where it is no JSON, scan.TooManyElements beyond the limit.
+    """
+    text = _text(body)
+    found = _spans(text, max_events)
+    if found is None:
+        return None
+    return [text[span.start : span.end].encode("utf-8", "surrogateescape") for span in found]
+
+
+def examine(value: bytes) -> Examined:
+    """Look for an event's ids; any bytes will do."""
+    text, found = _text(value), Violations()
+    session_id = event_id = None
+    try:
+        parts = _members(text)
+    except ValueError as error:
+        found.add(Code.NOT_JSON, (), str(error))
+    else:
+        if parts is None:
+            found.add(Code.NOT_AN_OBJECT, (), "an event is a JSON object")
+        else:
+            session_id = _session_id(text, parts, found)
+            event_id = _event_id(text, parts, found)
+    return Examined(session_id, event_id, list(found.values()))
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _spans(text: str, max_events: int) -> list[json_scanner.Span] | None:
+    if text.startswith("["):
+        spans, end = json_scanner.elements(text, 0, max_events)
+        _nothing_follows(text, end)
+        return spans
+    parts = _members(text)
+    if parts is None or "session_id" in parts or "events" not in parts or text[parts["events"].start] != "[":
+        return None
+    return json_scanner.elements(text, parts["events"].start, max_events)[0]
+
+
+def _members(text: str) -> dict[str, json_scanner.Span] | None:
+    """Return an object's members; None for any other value. Raises ValueError where it is no JSON."""
+    if text.startswith("{"):
+        parts, end = json_scanner.members(text, 0)
+    else:
+        parts, end = None, json_scanner.end_of_value(text, 0)
+    _nothing_follows(text, end)
+    return parts
+
+
+def _nothing_follows(text: str, end: int) -> None:
+    if end != len(text):
+        raise ValueError(f"something follows its end, at character {end}")
+
+
+def _session_id(text: str, parts: dict[str, json_scanner.Span], found: Violations) -> str | None:
+    if "session_id" in parts:
+        return _checked("session_id", json_scanner.read(text, parts["session_id"]), found)
+    found.add(Code.MISSING_FIELD, ("session_id",), "session_id is missing")
+    return None
+
+
+def _event_id(text: str, parts: dict[str, json_scanner.Span], found: Violations) -> str | None:
+    value = json_scanner.read(text, parts["event_id"]) if "event_id" in parts else None
+    return None if value is None else _checked("event_id", value, found)
+
+
+def _checked(field: str, value: object, found: Violations) -> str | None:
+    fault = text_fault(field, value)
+    if fault is not None:
+        found.add(fault[0], (field,), fault[1])
+    return value if fault is None and isinstance(value, str) else None

@@ -1,0 +1,1 @@
+"""Reads from Postgres and Kafka: parameters, SQL, rows and cursors."""

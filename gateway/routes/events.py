@@ -1,0 +1,169 @@
+"""Ingest: one request with events, from its body to its answer."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from gateway.context import GATEWAY, GRANT, Gateway
+from gateway.ingest.body import aside, read_events
+from gateway.ingest.event_reader import Intake, Item
+from gateway.ingest.results import OK, Answer, Result, Status
+from gateway.metrics import Metrics
+from gateway.outgoing import OutgoingRecord
+from gateway.problems import NoAcceptableEvent, RateLimited, TooLarge, Unavailable
+from gateway.publish.publisher import Publisher
+from gateway.request_spans import TRACED_AS
+from schemas.ids import uuid7
+from schemas.judge import judge
+from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Record
+from schemas.rules import Rules
+from schemas.topics import topic_names
+from schemas.verdict import Accepted
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_STRICT = re.compile(r'(?:^|,)\s*handling\s*=\s*"?strict"?\s*(?:[,;]|$)', re.IGNORECASE)
+_encode = msgspec.json.Encoder().encode
+
+
+async def post_events(request: web.Request) -> web.Response:
+    """Make the events of a request durable, and say of each what became of it.
+
+    Raises a Problem, with the same results, when none of them could be accepted.
+    """
+    gateway = request.app[GATEWAY]
+    intake = await _intake(request)
+    application = request[GRANT].application
+    records = make_records(application, intake.items, _traceparent(request))
+    strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
+    if strict:
+        await _judge_all(gateway, intake.items, records)
+    body = await make_durable(gateway, application, intake, records)
+    headers = {"Preference-Applied": "handling=strict"} if strict else None
+    return web.Response(status=202, body=body, content_type="application/json", headers=headers)
+
+
+async def validate_events(request: web.Request) -> web.Response:
+    """Hold the events of a request against the stream's rules; nothing is stored."""
+    gateway = request.app[GATEWAY]
+    intake = await _intake(request)
+    records = make_records(request[GRANT].application, intake.items, _traceparent(request))
+    await _judge_all(gateway, intake.items, records)
+    return web.Response(body=_encode(_answer(intake.items)), content_type="application/json")
+
+
+async def _intake(request: web.Request) -> Intake:
+    """Read the events of a request as far as the rate limits allow."""
+    gateway, grant = request.app[GATEWAY], request[GRANT]
+    try:
+        gateway.rates.check(grant.limits)  # before the body is read, for it would be in vain
+        intake = await read_events(request)
+        gateway.rates.take(grant.limits, len(intake.items))
+    except RateLimited:
+        gateway.metrics.rate_limited.labels(grant.application).inc()
+        raise
+    return intake
+
+
+async def make_durable(gateway: Gateway, application: str, intake: Intake, records: Sequence[OutgoingRecord]) -> bytes:
+    """Publish what can be stored of the events, and return the body of the answer.
+
+    Raises a Problem, with the same results, when none of them could be accepted.
+    """
+    await _publish(gateway.publisher, intake.items, records)
+    _count(gateway.metrics, application, intake.items)
+    answer = _answer(intake.items)
+    if not answer.accepted:
+        raise _refusal(intake, answer)
+    return _encode(answer)
+
+
+async def _publish(publisher: Publisher, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
+    going = [index for index, item in enumerate(items) if item.status is OK]
+    if not going:
+        return
+    durable = await publisher.publish([records[index] for index in going])
+    for index, is_durable in zip(going, durable, strict=True):
+        if not is_durable:
+            items[index].status = Status.RETRY
+
+
+def _traceparent(request: web.Request) -> str:
+    return request[TRACED_AS] if TRACED_AS in request else request.headers.get(TRACEPARENT, "")
+
+
+def make_records(application: str, items: Sequence[Item], sent: str) -> list[OutgoingRecord]:
+    """Return the record of each event; one that will be stored gets an event_id here, unless it has one.
+
+    `sent`: the sender's traceparent, if it is one.
+    """
+    now = time.time_ns() // 1_000_000
+    random = os.urandom(24 + 10 * len(items))  # asked for once: each time is a call of the system
+    traceparent = sent if _TRACEPARENT.fullmatch(sent) else f"00-{random[:16].hex()}-{random[16:24].hex()}-01"
+    shared = [
+        (APPLICATION, application.encode()),
+        (RECEIVED_AT, b"%d" % now),
+        (TRACEPARENT, traceparent.encode()),
+    ]
+    return [_record(item, shared, now, random[at : at + 10]) for at, item in zip(count(24, 10), items)]
+
+
+def _record(item: Item, shared: list[tuple[str, bytes]], now: int, random: bytes) -> OutgoingRecord:
+    if item.event_id is None and item.status is OK:
+        item.event_id = uuid7(now, random)
+    headers = [(EVENT_ID, (item.event_id or "").encode()), *shared]
+    return OutgoingRecord((item.session_id or "").encode(), item.value, headers, now)
+
+
+async def _judge_all(gateway: Gateway, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
+    """Hold events against the stream's rules; those that break one become invalid, with every violation."""
+    topic, size = topic_names(gateway.settings).raw, sum(len(record.value) for record in records)
+    await aside(gateway, size, lambda: _judge(items, records, gateway.rules, topic))
+
+
+def _judge(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rules, topic: str) -> None:
+    for item, record in zip(items, records, strict=True):
+        raw = Record(topic, 0, 0, record.timestamp, record.key, record.value, record.headers)
+        verdict = judge(raw, rules)
+        if not isinstance(verdict, Accepted):
+            item.errors = verdict.errors
+            item.status = Status.INVALID if item.status is OK else item.status
+
+
+def _answer(items: Sequence[Item]) -> Answer:
+    accepted = sum(item.status is OK for item in items)
+    results = [
+        Result(index=index, event_id=item.event_id or msgspec.UNSET, status=item.status, errors=item.errors)
+        for index, item in enumerate(items)
+    ]
+    return Answer(accepted, len(items) - accepted, results)
+
+
+def _refusal(intake: Intake, answer: Answer) -> NoAcceptableEvent | TooLarge | Unavailable:
+    """Return the problem of a request without a single accepted event."""
+    members: dict[str, Any] = msgspec.structs.asdict(answer)
+    if any(item.status is Status.RETRY for item in intake.items):
+        return Unavailable("No event could be made durable: send them again.", members=members)
+    if intake.single and intake.items[0].status is Status.TOO_LARGE:
+        return TooLarge(intake.items[0].errors[0].message, members=members)
+    if not intake.items:
+        return NoAcceptableEvent("There is no event in this request.", members=members)
+    return NoAcceptableEvent("None of the events can be stored: the results say why.", members=members)
+
+
+def _count(metrics: Metrics, application: str, items: Sequence[Item]) -> None:
+    refused = [item for item in items if item.status is not OK]
+    if len(refused) < len(items):
+        metrics.events_of(application, OK).inc(len(items) - len(refused))
+    for item in refused:
+        metrics.events_of(application, item.status).inc()
+    for item in items:
+        for error in item.errors:
+            metrics.event_errors.labels(application, error.code).inc()

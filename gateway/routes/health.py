@@ -1,0 +1,48 @@
+"""Live, ready, and the metrics."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.context import GATEWAY
+
+
+async def get_healthz(_: web.Request) -> web.Response:
+    """Alive: the process answers."""
+    return _json(200, {"status": "alive"})
+
+
+async def get_readyz(request: web.Request) -> web.Response:
+    """Ready: events can be accepted, by Kafka or by the spool. Postgres is shown, but only reads need it."""
+    gateway = request.app[GATEWAY]
+    gateway.keys.refresh()
+    keys = None if gateway.keys.loaded else gateway.keys.fault
+    stopping = "the gateway is stopping" if gateway.traffic.stopping else None
+    publisher, spool = gateway.publisher, gateway.publisher.spool
+    reasons = [reason for reason in (*publisher.faults, keys, stopping) if reason is not None]
+    checks = {
+        "kafka": publisher.kafka_fault or "ok",
+        "spool": spool.fault or "ok",
+        "keys": gateway.keys.fault or "ok",
+        "postgres": await gateway.database.fault() or "ok",
+    }
+    status = "unready" if reasons else "ready"
+    depth: dict[str, object] = {
+        "records": spool.records,
+        "bytes": spool.bytes,
+        "oldest_seconds": round(spool.oldest_seconds, 3),
+    }
+    answer: dict[str, object] = {"status": status, "reasons": reasons, "checks": checks, "spool": depth}
+    return _json(503 if reasons else 200, answer)
+
+
+async def get_metrics(request: web.Request) -> web.Response:
+    """The metrics of this process, for Prometheus."""
+    body = generate_latest(request.app[GATEWAY].metrics.registry)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _json(status: int, value: dict[str, object]) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")

@@ -1,0 +1,102 @@
+"""The shapes of bodies and answers, as JSON Schema for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.ingest.results import Answer
+from gateway.problems import ProblemCode
+from gateway.query.event_trace import Traces
+from gateway.query.rows import Count, RejectedEvent, Session, StoredEvent
+from schemas.event import MAX_TEXT, REQUIRED_FIELDS
+from schemas.settings import Settings
+from schemas.verdict import Violation
+
+Json = dict[str, Any]
+
+_REF = "#/components/schemas/{name}"
+
+
+def shapes(settings: Settings) -> Json:
+    """Return every shape by its name."""
+    (_, read) = msgspec.json.schema_components(
+        [Answer, StoredEvent, RejectedEvent, Session, Count, Traces, Violation], ref_template=_REF
+    )
+    read["StoredEvent"]["properties"]["data"] = {"type": "object"}
+    read["RejectedEvent"]["properties"]["errors"] = {"type": "array", "items": _ref("Violation")}
+    read["Session"]["properties"]["counts_by_type"] = {"type": "object", "additionalProperties": {"type": "integer"}}
+    return read | _sent(settings) | _answered()
+
+
+def _sent(settings: Settings) -> Json:
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+    event = {
+        "type": "object",
+        "description": f"At most {settings.max_event_bytes} bytes as JSON.",
+        "required": list(REQUIRED_FIELDS),
+        "additionalProperties": False,
+        "properties": {
+            "session_id": text,
+            "category": text,
+            "name": text,
+            "timestamp": {"type": "string", "description": "ISO 8601, T or space; without an offset it is UTC."},
+            "data": {"type": "object", "description": "By the rules of the event type: GET /schemas."},
+            "event_id": {"anyOf": [text, {"type": "null"}], "description": "Idempotency key; given when absent."},
+            "schema_version": {"type": ["integer", "null"], "description": "The latest when absent."},
+        },
+        "examples": [
+            {
+                "session_id": "e2085be5-9137-4e4e-80b5-f1ffddc25423",
+                "category": "page interaction",
+                "name": "pageview",
+                "timestamp": "2021-01-01 09:15:27.243860",
+                "data": {"host": "www.example.com", "path": "/"},
+            }
+        ],
+    }
+    events = {"type": "array", "maxItems": settings.max_request_events, "items": _ref("Event")}
+    properties = {"events": events, "sent_at": {"type": "string"}}
+    return {"Event": event, "EventList": {"type": "object", "required": ["events"], "properties": properties}}
+
+
+def _answered() -> Json:
+    problem = {
+        "type": "object",
+        "description": "RFC 9457. A refused request with events has the members of Answer as well.",
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "code": {"type": "string", "enum": [code.value for code in ProblemCode]},
+        },
+    }
+    event_type = {
+        "type": "object",
+        "properties": {
+            "category": {"type": "string"},
+            "name": {"type": "string"},
+            "version": {"type": "integer"},
+            "versions": {"type": "array", "items": {"type": "integer"}},
+            "href": {"type": "string"},
+        },
+    }
+    return {
+        "Problem": problem,
+        "Events": _page("events", "StoredEvent"),
+        "Errors": _page("errors", "RejectedEvent"),
+        "Sessions": _page("sessions", "Session"),
+        "Counts": {"type": "object", "properties": {"counts": {"type": "array", "items": _ref("Count")}}},
+        "Catalogue": {"type": "object", "properties": {"schemas": {"type": "array", "items": event_type}}},
+    }
+
+
+def _page(member: str, shape: str) -> Json:
+    following = {"type": ["string", "null"], "description": "Cursor of the next page; null on the last one."}
+    return {"type": "object", "properties": {member: {"type": "array", "items": _ref(shape)}, "next": following}}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,1 @@
+"""What the sinks need of PostgreSQL: pool, binary COPY, group commit, migrations."""

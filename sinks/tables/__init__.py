@@ -1,0 +1,1 @@
+"""The tables that the sinks fill: columns, rows, SQL and writers."""

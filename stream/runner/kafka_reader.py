@@ -1,0 +1,127 @@
+"""Looking things up in a partition, on a connection of its own: its bounds, and what it holds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Iterable
+from datetime import datetime
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from schemas.record import to_millis
+from schemas.settings import Settings
+from stream.runner.chunk import Chunk
+
+_FETCH_MS = 50
+_STUCK_SECONDS = 30.0
+
+
+class Lookup:
+    """Reads partitions beside the consumer group, whose own connection may be busy waiting for new records.
+
+    An async context manager; every call raises KafkaError. With `committed_only` open transactions are out of
+    sight, and so is what stands behind them. `fetch_bytes` is what it asks for at once, to be small where single
+    records are looked at.
+    """
+
+    def __init__(self, settings: Settings, *, committed_only: bool = True, fetch_bytes: int = 8 * 1024 * 1024) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **settings.kafka_client(),
+            isolation_level="read_committed" if committed_only else "read_uncommitted",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=fetch_bytes,
+            fetch_max_wait_ms=_FETCH_MS,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def bounds(self, tp: TopicPartition) -> tuple[int, int]:
+        """Return a partition's earliest offset, and its end."""
+        earliest = (await self._consumer.beginning_offsets([tp]))[tp]
+        return earliest, (await self._consumer.end_offsets([tp]))[tp]
+
+    async def ends(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the ends of partitions."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets([TopicPartition(*tp) for tp in tps])
+        return ends
+
+    async def read(
+        self, tp: TopicPartition, *, offset: int = 0, since: datetime | None = None
+    ) -> AsyncGenerator[ConsumerRecord]:
+        """Yield a partition's committed records up to its present end, then stop.
+
+        It begins at `offset`, or with what was written after `since`. Raises LookupError when an open
+        transaction keeps it from reaching the end for half a minute.
+        """
+        earliest, end = await self.bounds(tp)
+        begin = await self.offset_at(tp, since) if since is not None else max(offset, earliest)
+        self._consumer.assign([tp])
+        self._consumer.seek(tp, end if begin is None else begin)
+        moved_at = time.monotonic()
+        while not await self._at_end(tp, end):
+            for record in (await self._consumer.getmany(tp, timeout_ms=_FETCH_MS)).get(tp, []):
+                moved_at = time.monotonic()
+                yield record
+            if time.monotonic() - moved_at > _STUCK_SECONDS:
+                raise LookupError(
+                    f"{tp.topic}:{tp.partition} can't be read to its end: a transaction is left open in it"
+                )
+
+    async def chunks(self, tp: TopicPartition, start: int, end: int, most: int) -> AsyncGenerator[Chunk]:
+        """Yield a partition's committed records from `start` up to `end`, at most so many at once.
+
+        The chunks follow each other without a gap, and cover all of it. Raises LookupError when an open transaction
+        keeps it from reaching `end` for half a minute, or when offsets have expired before they were read.
+        """
+        if start >= end:  # a consumer that is stopped right after an assignment may never end
+            return
+        self._consumer.assign([tp])
+        self._consumer.seek(tp, start)
+        moved_at = time.monotonic()
+        while start < end:
+            try:
+                found = await self._consumer.getmany(tp, timeout_ms=_FETCH_MS, max_records=most)
+            except OffsetOutOfRangeError as error:
+                earliest, latest = await self.bounds(tp)
+                has = f"it has {earliest} to {latest - 1} by now"
+                raise LookupError(f"{tp.topic}:{tp.partition} can't be read on from offset {start}: {has}") from error
+            reached = min(await self._consumer.position(tp), end)
+            if reached > start:
+                records = [record for record in found.get(tp, []) if record.offset < end]
+                yield Chunk(tp.topic, tp.partition, start, reached, records)
+                start, moved_at = reached, time.monotonic()
+            elif time.monotonic() - moved_at > _STUCK_SECONDS:
+                raise LookupError(f"{tp.topic}:{tp.partition} can't be read on from offset {start}")
+
+    async def offsets_at(self, tps: Iterable[TopicPartition], moment: datetime) -> dict[TopicPartition, int]:
+        """Return the first offset of each partition that was written at a moment or after it, else its end."""
+        wanted = list(tps)
+        ends = await self.ends(wanted)
+        found = await self._consumer.offsets_for_times(dict.fromkeys(wanted, max(to_millis(moment), 0)))
+        return {tp: ends[tp] if found[tp] is None else found[tp].offset for tp in wanted}
+
+    async def offset_at(self, tp: TopicPartition, moment: datetime) -> int | None:
+        """Return the first offset written at a moment or after it; None where there is none."""
+        found = (await self._consumer.offsets_for_times({tp: max(to_millis(moment), 0)}))[tp]
+        return found.offset if found else None
+
+    async def _at_end(self, tp: TopicPartition, end: int) -> bool:
+        """Tell whether everything was read.
+
+        Up to the high watermark that fetching tells, which no open transaction hides; and up to the end that the
+        leader named, since a new leader's first fetches may tell of a lower high watermark than the last one's.
+        """
+        high_watermark = self._consumer.highwater(tp)  # None before the first fetch
+        return high_watermark is not None and await self._consumer.position(tp) >= max(high_watermark, end)

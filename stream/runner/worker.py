@@ -1,0 +1,196 @@
+"""The life of a worker process: start, work, stop cleanly, or crash."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+
+from aiohttp import web
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from schemas.record import place
+from stream.faust.app import ChunkApp
+from stream.runner.kafka_reader import Lookup
+from stream.runner.partitions import Partitions, PartitionStatus
+from stream.runner.status import STALLED_SECONDS, PartitionCollector, standstill_seconds, status_page
+
+log = logging.getLogger(__name__)
+
+_COLLECT = (500_000, 20, 100)
+"""When to look for garbage: chunks are many objects at once and no cycles, so rarely (a sixth less CPU)."""
+
+_WATCH_SECONDS = 1.0
+_REBALANCE_SECONDS = 60.0
+_STANDSTILL_SECONDS = 60.0
+_STOP_SECONDS = 5.0
+_LAST_SECONDS = 13.0
+_REPORT_SECONDS = 5.0
+_ENDS_SECONDS = 5.0
+
+
+class WorkerCrashed(Exception):
+    """The worker ended without having been asked to; a new process has to take over."""
+
+
+class Worker:
+    """A Faust app, its partitions and its status page, as one process runs them."""
+
+    def __init__(
+        self,
+        app: ChunkApp,
+        partitions: Partitions,
+        registry: CollectorRegistry,
+        *,
+        address: tuple[str, int] | None = None,
+        report_positions: bool = False,
+        surroundings: AbstractAsyncContextManager[None] | None = None,
+        make_lookup: Callable[[], Lookup] | None = None,
+    ) -> None:
+        """`surroundings` is entered before the work begins and left after it has ended.
+
+        With `make_lookup` the ends of the partitions are asked for beside the consumer, which may have stopped to.
+        """
+        self._app = app
+        self._partitions = partitions
+        self._registry = registry
+        self._address = address
+        self._report_positions = report_positions
+        self._surroundings = surroundings or nullcontext()
+        self._make_lookup = make_lookup
+        self._stop = asyncio.Event()
+        registry.register(PartitionCollector(partitions.status, app.lag))
+        app.on_partitions_assigned.connect(self._assigned, weak=False)
+        app.on_partitions_revoked.connect(self._revoked, weak=False)
+
+    def status(self) -> dict[TP, PartitionStatus]:
+        """Return how each owned partition is doing."""
+        return self._partitions.status()
+
+    async def run(self, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Work until SIGTERM or SIGINT, then finish what is begun; `prepare` comes first. Raises WorkerCrashed."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        gc.set_threshold(*_COLLECT)
+        async with self._surroundings, self._status_page():
+            living = [asyncio.create_task(task) for task in (self._work(prepare), self._watch(), self._look_at_ends())]
+            stopped = asyncio.create_task(self._stop.wait())
+            await asyncio.wait([*living, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if self._stop.is_set():
+                loop.call_later(_LAST_SECONDS, os._exit, 0)  # all that counts is stored, whatever hangs
+            for task in living:
+                if task.done():
+                    await task
+                task.cancel()
+            await self._shut_down()
+
+    async def _work(self, prepare: Callable[[], Awaitable[None]] | None) -> None:
+        """Run the app until it crashes."""
+        try:
+            if prepare is not None:
+                await prepare()
+            await self._app.start()
+            if self._report_positions:
+                self._app.add_future(self._report())
+            await self._app.wait_until_stopped()
+        except Exception as error:
+            raise WorkerCrashed(f"{type(error).__name__}: {error}") from error
+        raise WorkerCrashed(f"the Faust app stopped by itself: {self._app.crash_reason!r}")
+
+    async def _watch(self) -> None:
+        """Raise WorkerCrashed when the worker lives on without doing its work, which no exception would tell."""
+        rebalancing = 0.0
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            rebalancing = rebalancing + _WATCH_SECONDS if self._app.rebalancing else 0.0
+            if rebalancing > _REBALANCE_SECONDS:
+                raise WorkerCrashed(f"a rebalance took more than {_REBALANCE_SECONDS:.0f} s")
+            if fault := self._app.fault():
+                raise WorkerCrashed(f"Kafka's consumer gave up: {fault}")
+            if ended := self._partitions.ended():
+                raise WorkerCrashed(f"the work on {ended[0].topic}:{ended[0].partition} ended by itself")
+            self._watch_lag()
+
+    async def _look_at_ends(self) -> None:
+        """Keep the app's knowledge of the partitions' ends; while Kafka is away there is none."""
+        while True:
+            try:
+                if self._make_lookup is not None:
+                    async with self._make_lookup() as lookup:
+                        while True:
+                            await asyncio.sleep(_ENDS_SECONDS)
+                            self._app.ends = await lookup.ends(self._partitions.status())
+            except Exception as error:
+                log.debug("the ends of the partitions are unknown: %r", error)
+                self._app.ends = {}
+            await asyncio.sleep(_ENDS_SECONDS)
+
+    def _watch_lag(self) -> None:
+        """Tell of a partition that stands still; raise WorkerCrashed when it does so without a failure to wait out."""
+        now = time.monotonic()
+        for tp, status in self._partitions.status().items():
+            seconds = standstill_seconds(status, self._app.lag(tp, status.position), now)
+            if seconds == 0:
+                status.moved_at, status.stalled, status.reached = now, False, None
+            if seconds > STALLED_SECONDS and not status.stalled:
+                status.stalled = True
+                log.error(
+                    "%s:%d at offset %s has not moved for %.0f s: %s",
+                    *tp,
+                    status.position,
+                    seconds,
+                    status.error or "no failure is known",
+                    extra=place(tp.topic, tp.partition, status.position),
+                )
+            if seconds > _STANDSTILL_SECONDS and status.error is None:
+                raise WorkerCrashed(f"{tp.topic}:{tp.partition} has lag and does not move")
+
+    async def _shut_down(self) -> None:
+        """Finish the chunks at hand, then leave. Results and positions are stored by then, whatever Faust does."""
+        log.info("stopping")
+        await self._partitions.stop()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._app.stop()
+        except Exception as error:
+            log.info("Faust did not stop cleanly: %s: %s", type(error).__name__, error)
+
+    async def _assigned(self, _: object, assigned: set[TP], **kwargs: object) -> None:
+        log.info("partitions assigned: %s", ", ".join(sorted(f"{tp.topic}:{tp.partition}" for tp in assigned)))
+        self._partitions.start(assigned)
+
+    async def _revoked(self, _: object, revoked: set[TP], **kwargs: object) -> None:
+        await self._partitions.stop(revoked)
+
+    async def _report(self) -> None:
+        """Tell Kafka the positions now and then; they are kept elsewhere."""
+        reported: dict[TP, int] = {}
+        while True:
+            await asyncio.sleep(_REPORT_SECONDS)
+            now = {tp: s.position for tp, s in self._partitions.status().items() if s.position is not None}
+            changed = {tp: position for tp, position in now.items() if reported.get(tp) != position}
+            if changed:
+                await self._app.chunk_consumer.report_positions(changed)
+                reported = now
+
+    @asynccontextmanager
+    async def _status_page(self) -> AsyncIterator[None]:
+        if self._address is None:
+            yield
+            return
+        page = status_page(self._registry, self._partitions.status, self._app.lag, self._stop.is_set)
+        runner = web.AppRunner(page, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, *self._address).start()
+            log.info("status page on http://%s:%d/healthz", *runner.addresses[0][:2])
+            yield
+        finally:
+            await runner.cleanup()

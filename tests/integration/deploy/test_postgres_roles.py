@@ -1,0 +1,74 @@
+"""deploy/postgres/roles.sql: each role can do its part, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from pydantic import SecretStr
+
+from schemas.settings import Settings
+from sinks.months import make_partitions
+from sinks.postgres.migrate import migrate, pending
+from sinks.postgres.pool import make_pool
+from tests.integration.gateway.test_json_builders import a_gateway
+
+ROLES = Path(__file__).parents[3] / "deploy" / "postgres" / "roles.sql"
+PASSWORD = "of-the-test"
+
+
+@pytest.fixture
+def roles(empty: str) -> Iterator[dict[str, str]]:
+    """Connection strings of the three roles, in a database of their own."""
+    names = ("eye_migrate", "eye_sinks", "eye_gateway")
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute(ROLES.read_bytes())
+        connection.execute(ROLES.read_bytes())  # any number of times
+        for name in names:
+            alter = sql.SQL("alter role {} password {}")
+            connection.execute(alter.format(sql.Identifier(name), sql.Literal(PASSWORD)))
+    yield {name: psycopg.conninfo.make_conninfo(empty, user=name, password=PASSWORD) for name in names}
+    with psycopg.connect(empty, autocommit=True) as connection:
+        for name in names:
+            connection.execute(sql.SQL("drop owned by {} cascade").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
+async def test_the_owner_migrates_and_the_sinks_make_partitions(roles: dict[str, str]) -> None:
+    await migrate(roles["eye_migrate"])
+
+    async with make_pool(Settings(postgres_dsn=SecretStr(roles["eye_sinks"]))) as pool:
+        made = await make_partitions(pool)
+
+    assert len(made) == 5
+    assert await pending(roles["eye_sinks"]) == await pending(roles["eye_gateway"]) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("eye_sinks", "drop table eye.events"),
+        ("eye_sinks", "create table eye.another (x int)"),
+        ("eye_gateway", "insert into eye.sink_positions values ('s', 't', 0, 0)"),
+        ("eye_gateway", "select * from eye.make_event_partitions(3)"),
+        ("eye_gateway", "create table public.another (x int)"),
+    ],
+)
+async def test_no_role_can_do_more_than_its_part(roles: dict[str, str], role: str, statement: str) -> None:
+    await migrate(roles["eye_migrate"])
+
+    with psycopg.connect(roles[role]) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement.encode())
+
+
+async def test_the_gateway_reads_with_its_own_role_and_needs_no_other(
+    settings: Settings, roles: dict[str, str]
+) -> None:
+    await migrate(roles["eye_migrate"])
+    own = {"postgres_dsn": None, "postgres_read_dsn": SecretStr(roles["eye_gateway"])}
+
+    async with a_gateway(settings.model_copy(update=own)) as client, client.get("/sessions") as answer:
+        assert (answer.status, await answer.json()) == (200, {"sessions": [], "next": None})

@@ -1,0 +1,158 @@
+"""`eye keys`: a key is shown once, listed by its digest, and taken out only when that is confirmed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from eye.operations.keys import add_key
+from gateway.access.api_keys import Grant, KeyRing, Scope
+from tests.integration.eye.test_command import run_eye
+
+COMMENT = "# keys of the shops: see the wiki"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "applications.toml"
+    path.write_text(f"{COMMENT}\n")
+    return path
+
+
+@pytest.fixture
+def env(path: Path) -> dict[str, str]:
+    return {"EYE_APPLICATIONS": str(path), "EYE_DATA_DIR": str(path.parent / "eye")}
+
+
+def fingerprint(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
+def whole(path: Path) -> bool:
+    """Whether the file is TOML that the gateway takes, its comment kept."""
+    text = path.read_text()
+    ring = KeyRing(path)
+    ring.refresh()
+    return COMMENT in text and bool(tomllib.loads(text)) and ring.fault is None
+
+
+def test_a_key_is_printed_alone_and_opens_what_was_asked(path: Path, env: dict[str, str]) -> None:
+    ran = run_eye("keys", "add", "shop", "--scopes", "write,read", env=env)
+
+    assert ran.returncode == 0
+    assert KeyRing(path).find(ran.stdout.strip()) == Grant("shop", frozenset(Scope))
+    assert ran.stdout.strip() not in path.read_text()
+    assert whole(path)
+
+
+def test_a_key_may_write_unless_more_is_asked(path: Path, env: dict[str, str]) -> None:
+    ran = run_eye("keys", "add", "shop", env=env)
+
+    assert KeyRing(path).find(ran.stdout.strip()) == Grant("shop", frozenset({Scope.WRITE}))
+
+
+@pytest.mark.parametrize("application", ["", "x" * 129])
+def test_an_application_that_the_gateway_would_refuse_is_refused(
+    path: Path, env: dict[str, str], application: str
+) -> None:
+    """One such entry, and the gateway takes no key of the file any more."""
+    ran = run_eye("keys", "add", application, env=env)
+
+    assert ran.returncode == 2
+    assert path.read_text() == f"{COMMENT}\n"
+
+
+def test_keys_are_listed_for_people_and_for_programs(path: Path, env: dict[str, str]) -> None:
+    key = add_key(path, "shop", ["write", "read"])
+
+    for_people, for_programs = run_eye("keys", "list", env=env), run_eye("keys", "list", "--json", env=env)
+
+    entry = {"application": "shop", "sha256": fingerprint(key), "scopes": ["write", "read"]}
+    assert json.loads(for_programs.stdout) == [entry]
+    assert all(word in for_people.stdout for word in ("shop", fingerprint(key), "write, read"))
+    assert key not in for_people.stdout + for_programs.stdout
+
+
+def test_without_a_terminal_nothing_is_revoked_unless_yes_is_said(path: Path, env: dict[str, str]) -> None:
+    key = add_key(path, "shop", ["write"])
+    before = path.read_text()
+
+    refused = run_eye("keys", "revoke", fingerprint(key), env=env)
+
+    assert (refused.returncode, refused.stderr) == (1, "eye: this changes data: say --yes\n")
+    assert path.read_text() == before
+
+
+def test_with_yes_the_key_is_revoked_and_the_others_stay(path: Path, env: dict[str, str]) -> None:
+    gone, kept = (add_key(path, "shop", ["write"]) for _ in range(2))
+
+    ran = run_eye("keys", "revoke", fingerprint(gone), "--yes", "--json", env=env)
+
+    assert ran.returncode == 0
+    assert [entry["sha256"] for entry in json.loads(ran.stdout)] == [fingerprint(gone)]
+    assert KeyRing(path).find(gone) is None
+    assert KeyRing(path).find(kept) is not None
+    assert whole(path)
+
+
+def test_a_whole_digest_names_a_key_too(path: Path, env: dict[str, str]) -> None:
+    key = add_key(path, "shop", ["write"])
+
+    ran = run_eye("keys", "revoke", hashlib.sha256(key.encode()).hexdigest(), "--yes", env=env)
+
+    assert ran.returncode == 0
+    assert KeyRing(path).find(key) is None
+
+
+def test_a_digest_that_is_no_keys_revokes_nothing_and_exits_1(path: Path, env: dict[str, str]) -> None:
+    key = add_key(path, "shop", ["write"])
+
+    unknown = run_eye("keys", "revoke", "0" * 12, "--yes", env=env)
+    mistyped = run_eye("keys", "revoke", fingerprint(key) + "0" * 52, "--yes", env=env)
+
+    assert (unknown.returncode, unknown.stderr) == (
+        1, "eye: 0 keys begin with 000000000000; `eye keys list` shows them\n",
+    )  # fmt: skip
+    assert mistyped.returncode == 1
+    assert KeyRing(path).find(key) is not None
+
+
+def test_a_beginning_that_two_keys_share_revokes_neither(path: Path, env: dict[str, str]) -> None:
+    keys = [add_key(path, "shop", ["write"]) for _ in range(2)]
+
+    ran = run_eye("keys", "revoke", "", "--yes", env=env)
+
+    assert ran.returncode == 1
+    assert all(KeyRing(path).find(key) for key in keys)
+
+
+@pytest.mark.parametrize(("answer", "exit_code", "stays"), [("n", 1, True), ("y", 0, False)])
+def test_at_a_terminal_it_asks_first(path: Path, env: dict[str, str], answer: str, exit_code: int, stays: bool) -> None:
+    key = add_key(path, "shop", ["write"])
+
+    shown, code = at_a_terminal(["keys", "revoke", fingerprint(key)], env, answer)
+
+    assert "Revoke a key of shop?" in shown
+    assert code == exit_code
+    assert bool(KeyRing(path).find(key)) is stays
+
+
+def at_a_terminal(arguments: list[str], env: dict[str, str], answer: str) -> tuple[str, int]:
+    """Run `eye` at a terminal where somebody types an answer; returns what was shown, and the exit code."""
+    ours, its = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    command = [sys.executable, "-m", "eye", *arguments]
+    process = subprocess.Popen(command, env=os.environ | env, stdin=its, stdout=its, stderr=its)
+    code = process.wait(60)
+    os.close(its)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    return shown, code

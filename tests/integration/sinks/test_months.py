@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+from pydantic import SecretStr
+
+from schemas.settings import Settings
+from sinks.months import AHEAD_MONTHS, make_partitions
+from sinks.postgres.pool import Pool, make_pool
+from sinks.tables.rows import event_rows
+from sinks.tables.writers import EventWriter
+from tests.unit.sinks.test_binary_builders import MOMENT, a_verdict_record, an_accepted_event
+
+MAKE = "select * from eye.make_event_partitions(%s)"
+WHERE = """
+select relname, count(*) from eye.events join pg_class on pg_class.oid = events.tableoid group by 1 order by 1
+"""
+
+
+@pytest.fixture
+async def connection(dsn: str) -> AsyncIterator[AsyncConnection]:
+    async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    async with make_pool(Settings(postgres_dsn=SecretStr(dsn))) as pool:
+        yield pool
+
+
+def month(ahead: int) -> datetime:
+    """The first moment of a month, counted from this one."""
+    now = datetime.now(UTC)
+    months = now.year * 12 + now.month - 1 + ahead
+    return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
+
+
+async def store(connection: AsyncConnection, *times: datetime) -> None:
+    records = [a_verdict_record(an_accepted_event(occurred_at=time)) for time in times]
+    async with connection.transaction():
+        await EventWriter().write(connection, event_rows(records).rows)
+
+
+async def make(connection: AsyncConnection, ahead: int) -> list[Any]:
+    return [name for (name,) in await (await connection.execute(MAKE, (ahead,))).fetchall()]
+
+
+async def test_partitions_reach_from_last_month_to_some_months_ahead(pool: Pool) -> None:
+    made = await make_partitions(pool)
+
+    assert made == [f"events_{month(ahead):%Y_%m}" for ahead in range(-1, AHEAD_MONTHS + 1)]
+    assert await make_partitions(pool) == []
+
+
+async def test_events_of_a_month_go_to_its_partition_and_others_to_the_default_one(connection: AsyncConnection) -> None:
+    await make(connection, 1)
+
+    await store(connection, month(0), month(1) - timedelta(microseconds=1), month(1), MOMENT)
+
+    assert await (await connection.execute(WHERE)).fetchall() == [
+        (f"events_{month(0):%Y_%m}", 2),
+        (f"events_{month(1):%Y_%m}", 1),
+        ("events_default", 1),
+    ]
+
+
+async def test_events_that_came_before_their_partition_are_moved_into_it(connection: AsyncConnection) -> None:
+    await store(connection, month(0), month(1), month(2) - timedelta(microseconds=1), month(2), MOMENT)
+
+    await make(connection, 1)
+
+    assert await (await connection.execute(WHERE)).fetchall() == [
+        (f"events_{month(0):%Y_%m}", 1),
+        (f"events_{month(1):%Y_%m}", 2),
+        ("events_default", 2),
+    ]
+
+
+async def test_several_at_once_make_each_partition_once(dsn: str) -> None:
+    async def make_alone() -> list[Any]:
+        async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+            return await make(connection, 6)
+
+    made = await asyncio.gather(*(make_alone() for _ in range(4)))
+
+    assert sorted(name for names in made for name in names) == [f"events_{month(a):%Y_%m}" for a in range(-1, 7)]
+
+
+async def test_events_may_be_stored_while_partitions_are_made(dsn: str) -> None:
+    async def store_many() -> None:
+        async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+            for ahead in range(40):
+                await store(connection, month(ahead % 8), MOMENT)
+
+    async def make_many() -> None:
+        async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+            for ahead in range(8):
+                await make(connection, ahead)
+
+    await asyncio.gather(store_many(), store_many(), make_many())
+
+    with psycopg.connect(dsn) as connection:
+        counts = connection.execute("select count(*), count(distinct event_id) from eye.events").fetchone()
+    assert counts == (160, 160)
+
+
+async def test_a_new_partition_has_the_indexes_of_the_others(connection: AsyncConnection) -> None:
+    [_, this_month] = await make(connection, 0)
+
+    counted = await connection.execute("select count(*) from pg_indexes where tablename = %s", (this_month,))
+
+    assert await counted.fetchone() == (4,)

@@ -1,0 +1,124 @@
+"""What a record can do to its partition: nothing, whatever it holds; and what the broker refuses is waited out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from schemas.settings import Settings
+from schemas.topics import topic_names
+from stream.faust.flow_control import Reading
+from stream.metrics import StreamMetrics
+from stream.partition import StreamPartition
+from stream.runner.chunk import Chunk
+from stream.runner.partitions import Partitions
+from tests.integration.stream.test_checkpoint_live import PARTITION, committed_offset
+from tests.integration.stream.test_partition import ids, send, the_work, values
+from tests.support.builders import TRACEPARENT, a_raw_record, an_event
+
+MOODY = '''
+from schemas.payload import Payload
+
+
+class Moody(Payload, category="test", name="moody"):
+    """A type with a bug in its rules."""
+
+    mood: str
+
+    def model_post_init(self, _: object) -> None:
+        raise RuntimeError("can't stand " + self.mood)
+'''
+
+
+async def test_a_rule_that_raises_costs_its_own_events_and_is_counted(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "moody.py").write_text(MOODY)
+    settings = settings.model_copy(update={"event_types": ["schemas.event_types", str(tmp_path)]})
+    registry = CollectorRegistry()
+    moody = a_raw_record(an_event(category="test", name="moody", data={"mood": "blue"}), event_id="moody")
+
+    async with the_work(settings, registry) as (work, _):
+        await work.process(await send(settings, [a_raw_record(event_id="a"), moody, a_raw_record(event_id="b")]))
+
+    topics = topic_names(settings)
+    assert ids(settings, topics.validated) == ["a", "b"]
+    [rejected] = values(settings, topics.rejected)
+    assert (rejected["event_id"], [error["code"] for error in rejected["errors"]]) == ("moody", ["validator_error"])
+    labels = {"application": "shop", "code": "validator_error"}
+    assert registry.get_sample_value("eye_stream_violations_total", labels) == 1
+
+
+async def test_headers_of_any_size_get_a_verdict_that_can_be_written(settings: Settings) -> None:
+    long, received_at = b"x" * 900_000, ("received_at", b"1700000000000")
+    odd = [
+        a_raw_record(headers=[("event_id", b"a"), ("application", long), received_at, ("traceparent", b"t")]),
+        a_raw_record(headers=[("event_id", b"b"), ("traceparent", long)]),
+        a_raw_record(value=b"\xff" * 100_000, headers=[("event_id", long[:800_000]), *[("x", b"")] * 3]),
+        a_raw_record(event_id="c", headers=[("event_id", b"c"), ("traceparent", TRACEPARENT)]),
+    ]
+
+    async with the_work(settings) as (work, _):
+        for record in odd:
+            await work.process(await send(settings, [record]))
+
+    assert ids(settings, topic_names(settings).validated) == ["a", "b", "c"]
+    assert len(ids(settings, topic_names(settings).rejected)) == 1
+
+
+def limit_records(settings: Settings, topic: str, size: int) -> None:
+    """Set the largest batch that the broker takes for a topic, in bytes."""
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(10)
+
+
+async def test_a_record_that_the_broker_refuses_is_named_and_waits_until_it_is_taken(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    topics = topic_names(settings)
+    large = an_event(data={"host": "h", "path": "x" * 20_000})
+    records = [a_raw_record(large if number == 2 else None, event_id=f"e-{number}") for number in range(5)]
+    chunk = await send(settings, records)
+    limit_records(settings, topics.validated, 10_000)
+    reading = Reading()
+    partitions = Partitions(reading, lambda topic, partition: a_partition(settings))
+    tp = TP(topics.raw, PARTITION)
+    partitions.start([tp])
+
+    await until(lambda: "the record at offset 2 keeps failing" in caplog.text, reading, partitions, chunk)
+    assert partitions.status()[tp].position == 2
+    assert "MessageSizeTooLarge" in (partitions.status()[tp].error or "")
+    limit_records(settings, topics.validated, 1_000_000)
+    await until(lambda: partitions.status()[tp].position == 5, reading, partitions, chunk)
+    await partitions.stop()
+
+    assert ids(settings, topics.validated) == [f"e-{number}" for number in range(5)]
+
+
+def a_partition(settings: Settings) -> StreamPartition:
+    async def committed(raw: TopicPartition) -> int | None:
+        return await committed_offset(settings, raw.partition)
+
+    raw = TopicPartition(topic_names(settings).raw, PARTITION)
+    return StreamPartition(settings, settings.rules(), StreamMetrics(CollectorRegistry()), raw, committed)
+
+
+async def until(condition: Callable[[], bool], reading: Reading, partitions: Partitions, chunk: Chunk) -> None:
+    """Wait for a condition; hands over what of the chunk is asked for, as the consumer would."""
+    async with asyncio.timeout(120):
+        while not condition():
+            for tp, offset in reading.take_seeks().items():
+                reading.sought(tp, offset)
+                if offset < chunk.next_offset:
+                    reading.advance(tp, chunk.next_offset)
+                    partitions.hand(replace(chunk, start=offset, records=chunk.records[offset - chunk.start :]))
+            await reading.wait_for_change(0.05)

@@ -1,0 +1,1 @@
+"""Builders of test data, and the servers and processes that tests start."""

@@ -1,0 +1,80 @@
+"""The counts that `eye up` shows: read from the processes' own metrics, by names that they really have."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+from prometheus_client import CollectorRegistry, generate_latest
+
+from eye.local.counts import Counts, read_counts
+from gateway.metrics import Metrics
+from sinks.metrics import SinkMetrics
+from stream.metrics import StreamMetrics
+from stream.runner.partitions import PartitionStatus
+from stream.runner.status import PartitionCollector
+from tests.support.builders import a_rejected, an_accepted
+
+NOBODY = "http://127.0.0.1:1"
+
+
+@contextmanager
+def serving(*registries: CollectorRegistry) -> Iterator[list[str]]:
+    """Serve the metrics of each registry; gives their addresses."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(generate_latest(registries[int(self.path.split("/")[1])]))
+
+        def log_message(self, format: str, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield [f"http://127.0.0.1:{server.server_port}/{number}" for number in range(len(registries))]
+        server.shutdown()
+        thread.join()
+
+
+def a_stack(*urls: str) -> Any:
+    return SimpleNamespace(components=[SimpleNamespace(url=url) for url in urls])
+
+
+def a_worker(lag: int) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    owned = {TP("t", partition): PartitionStatus(position=0) for partition in range(2)}
+    registry.register(PartitionCollector(lambda: owned, lambda tp, position: lag))
+    return registry
+
+
+def test_the_counts_are_those_of_the_processes() -> None:
+    gateway, stream, sinks = Metrics(), a_worker(lag=3), a_worker(lag=10)
+    for application, status, number in [("shop", "ok", 5), ("blog", "ok", 2), ("shop", "invalid", 100)]:
+        gateway.events.labels(application, status).inc(number)
+    StreamMetrics(stream).count([an_accepted()] * 4 + [a_rejected()] * 2, [an_accepted()])
+    stored = SinkMetrics(sinks)
+    for table, rows in [("events", 3), ("rejected_events", 1), ("sessions", 100)]:
+        stored.count(table, records=2 * rows, rows=rows, refused=0)
+
+    with serving(gateway.registry, stream, sinks) as urls:
+        counts = read_counts(a_stack(*urls))
+
+    assert counts == Counts(received=7, validated=4, rejected=2, duplicates=1, stored=4, lag=26)
+
+
+def test_what_does_not_answer_counts_as_nothing() -> None:
+    assert read_counts(a_stack(NOBODY, NOBODY, NOBODY)) == Counts(0, 0, 0, 0, 0, 0)
+
+
+def test_counts_are_a_line_for_people() -> None:
+    line = str(Counts(received=12_345, validated=1, rejected=2, duplicates=3, stored=4, lag=5))
+
+    assert line == "received 12,345   validated 1   rejected 2   duplicates 3   stored 4   lag 5"

@@ -1,0 +1,83 @@
+"""The stack on this machine: its data directory, its note, and the variables its processes get."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from eye.local.stack import NOTE, claim_data_dir, environment, read_note
+from schemas.settings import Settings
+
+
+def test_a_second_stack_gets_a_directory_of_its_own(tmp_path: Path) -> None:
+    wanted = tmp_path / "eye"
+
+    (first, first_dir), (second, second_dir), (third, third_dir) = (claim_data_dir(wanted) for _ in range(3))
+
+    assert [first_dir, second_dir, third_dir] == [wanted, wanted / "stack-2", wanted / "stack-3"]
+    assert third_dir.is_dir()
+    for lock in (first, second, third):
+        lock.close()
+
+
+def test_a_directory_is_free_again_when_its_stack_has_gone(tmp_path: Path) -> None:
+    lock, _ = claim_data_dir(tmp_path)
+    lock.close()
+
+    lock, directory = claim_data_dir(tmp_path)
+    lock.close()
+
+    assert directory == tmp_path
+
+
+def settings_of(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+def test_another_process_reads_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(
+        kafka_bootstrap_servers="a:1,b:2", postgres_dsn=SecretStr("host=db password='s e'"), data_dir=tmp_path,
+        topic_prefix="blue.", partitions=3, event_types=["schemas.event_types", str(tmp_path)], max_age_seconds=5.5,
+        unknown_event_types="accept", kafka_sasl_password=SecretStr("secret"), applications=tmp_path / "a.toml",
+    )  # fmt: skip
+
+    assert settings_of(environment(settings), monkeypatch) == settings
+
+
+def test_what_is_at_its_default_is_not_passed_on_but_for_the_servers_and_the_directory(tmp_path: Path) -> None:
+    assert environment(Settings(data_dir=tmp_path)) == {"EYE_DATA_DIR": str(tmp_path)}
+
+
+def test_a_process_in_another_directory_finds_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes of a stack run in its log directory."""
+    (tmp_path / "events").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    variables = environment(
+        Settings(
+            data_dir=Path(".eye"), event_types=["schemas.event_types", "./events"],
+            applications=Path("applications.toml"), kafka_ssl_cafile=Path("ca.pem"),
+        )
+    )  # fmt: skip
+
+    assert variables["EYE_DATA_DIR"] == str(tmp_path / ".eye")
+    assert variables["EYE_EVENT_TYPES"] == f"schemas.event_types,{tmp_path / 'events'}"
+    assert variables["EYE_APPLICATIONS"] == str(tmp_path / "applications.toml")
+    assert variables["EYE_KAFKA_SSL_CAFILE"] == str(tmp_path / "ca.pem")
+
+
+def test_without_a_stack_there_is_no_note(tmp_path: Path) -> None:
+    assert read_note(tmp_path) is None
+    assert read_note(tmp_path / "nowhere") is None
+
+
+def test_a_note_tells_where_the_stack_is(tmp_path: Path) -> None:
+    variables = {"EYE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092"}
+    (tmp_path / NOTE).write_text(json.dumps({"url": "http://u", "key": "k", "environment": variables}))
+
+    assert read_note(tmp_path) == {"url": "http://u", "key": "k", **variables}
