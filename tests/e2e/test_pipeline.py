@@ -48,7 +48,7 @@ def with_sample(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-async def test_the_sample_is_stored_once_each_and_in_order_within_its_sessions(with_sample: Pipeline) -> None:
+async def test_the_sample_is_stored_once_and_in_order_within_sessions(with_sample: Pipeline) -> None:
     _, answer = await with_sample.get("/sessions")
 
     assert {session["session_id"] for session in answer["sessions"]} == {e["session_id"] for e in SAMPLE_EVENTS}
@@ -81,7 +81,7 @@ async def test_the_sample_is_rejected_for_the_reasons_it_was_made_for(with_sampl
     }
 
 
-async def test_another_client_finds_each_valid_event_once_where_kafkas_own_hashing_puts_it(
+async def test_another_client_finds_each_valid_event_once_by_its_key(
     with_sample: Pipeline,
 ) -> None:
     rejected = await sample_errors(with_sample)
@@ -151,7 +151,7 @@ BAD = {
 }
 
 
-async def test_bad_input_of_every_kind_ends_as_a_rejected_event_and_the_pipeline_goes_on(pipeline: Pipeline) -> None:
+async def test_bad_input_of_every_kind_ends_as_a_rejected_event(pipeline: Pipeline) -> None:
     ids = {}
     for name, (bad, _) in BAD.items():
         status, answer = await pipeline.post(bad)

@@ -23,9 +23,7 @@ def pipeline(settings: Settings) -> Iterator[Pipeline]:
         yield running
 
 
-async def test_what_a_transformation_mends_becomes_an_event_and_the_rest_is_tried_five_times(
-    pipeline: Pipeline, tmp_path: Path
-) -> None:
+async def test_mended_events_are_stored_and_others_tried_five_times(pipeline: Pipeline, tmp_path: Path) -> None:
     settings, topics = pipeline.settings, topic_names(pipeline.settings)
     mendable = [an_event(session_id=f"s-{n}", data={"host": "h", "uri": f"/{n}"}) for n in range(20)]
     hopeless = [an_event(session_id=f"s-{n}", data={"host": "h"}) for n in range(5)]
@@ -70,9 +68,7 @@ async def test_what_a_transformation_mends_becomes_an_event_and_the_rest_is_trie
     assert checksums(settings) == after
 
 
-async def test_a_redrive_that_died_after_it_had_published_does_not_publish_again(
-    pipeline: Pipeline, tmp_path: Path
-) -> None:
+async def test_a_redrive_that_died_does_not_publish_again(pipeline: Pipeline, tmp_path: Path) -> None:
     settings, topics = pipeline.settings, topic_names(pipeline.settings)
     events = [an_event(session_id=f"s-{n}", data={"host": "h"}) for n in range(10)]
     await send(pipeline, events)

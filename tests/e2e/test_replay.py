@@ -91,7 +91,7 @@ async def test_all_tables_come_back_the_very_same(pipeline: Pipeline) -> None:
     assert (again.json["changed"], again.json["proven"]) == (0, True)
 
 
-async def test_the_live_line_recovers_by_itself_when_the_schema_is_dropped_under_it(pipeline: Pipeline) -> None:
+async def test_the_live_line_recovers_when_the_schema_is_dropped(pipeline: Pipeline) -> None:
     settings = pipeline.settings
     await send(pipeline, list(mixed_events(1_000)))
     await wait_until_settled(settings, 60)
@@ -107,7 +107,7 @@ async def test_the_live_line_recovers_by_itself_when_the_schema_is_dropped_under
     assert checksums(settings)["events"][0] == before["events"][0] + 1
 
 
-async def test_new_events_stream_in_while_all_is_replayed_into_an_empty_schema(pipeline: Pipeline) -> None:
+async def test_events_stream_in_during_a_replay_into_an_empty_schema(pipeline: Pipeline) -> None:
     settings, earlier = pipeline.settings, checksums(pipeline.settings)
     first, later = list(mixed_events(EVENTS)), list(mixed_events(1_000))
     await send(pipeline, first)
@@ -245,7 +245,7 @@ def in_topic(settings: Settings, topic: str, run: str) -> list[str]:
     return [json.loads(m.value())["event_id"] for m in found if dict(m.headers()).get("replay") == run.encode()]
 
 
-async def test_after_a_rule_was_mended_exactly_the_events_it_was_wrong_for_are_replaced(wrong_rule: Settings) -> None:
+async def test_a_mended_rule_replaces_exactly_the_events_it_misjudged(wrong_rule: Settings) -> None:
     settings, topics = wrong_rule, topic_names(wrong_rule)
     events, later = list(numbered_events(EVENTS, SESSIONS)), list(numbered_events(1_000, SESSIONS))
     sevens, threes = ({e["event_id"] for e in events if e["data"]["path"].endswith(digit)} for digit in ("7", "3"))

@@ -41,7 +41,7 @@ def test_a_rule_fires_when_it_must_and_not_before(test: RuleTest) -> None:
     assert set(firing(test)) == set(test.expected)
 
 
-def test_every_rule_has_a_test_in_which_it_fires_and_one_in_which_all_is_well() -> None:
+def test_every_rule_is_tested_firing_and_silent() -> None:
     tests = list(rule_tests(RULES, TESTS))
     names = {rule["alert"] for rule in ALERTS}
 
@@ -75,7 +75,7 @@ def test_the_picture_in_the_docs_has_every_panel_of_the_dashboard() -> None:
     assert picture.count('fill="none" stroke=') > len(list(panels()))
 
 
-def test_prometheus_reads_the_rules_and_grafana_the_dashboard_where_compose_mounts_them() -> None:
+def test_compose_mounts_rules_and_dashboard_where_they_are_read() -> None:
     services = yaml.safe_load((DEPLOY.parent / "compose.yaml").read_text())["services"]
     configuration = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     provisioning = DEPLOY / "grafana" / "provisioning"

@@ -86,7 +86,7 @@ def test_everything_that_is_wrong_is_found_at_once(env: dict[str, str], tmp_path
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_setting_that_is_no_address_and_no_file_is_a_finding_as_well(changes: dict[str, str], tmp_path: Path) -> None:
+def test_a_setting_that_is_no_address_or_file_is_a_finding(changes: dict[str, str], tmp_path: Path) -> None:
     code, findings, shown = examined({"EYE_DATA_DIR": str(tmp_path)} | NOWHERE | changes)
 
     assert code == 1

@@ -72,7 +72,7 @@ async def test_what_nobody_has_judged_yet_is_in_flight(settings: Settings) -> No
     assert counted(ledger) == {"received": 2, "in_flight": 2}
 
 
-async def test_what_is_judged_and_not_stored_is_in_flight_and_its_repetition_a_duplicate(settings: Settings) -> None:
+async def test_a_judged_event_is_in_flight_and_its_repetition_a_duplicate(settings: Settings) -> None:
     event = an_event()
     with Pipeline(settings, streams=1, sinks=0) as pipeline:
         await send(pipeline, [event, event, an_event(data={})])
@@ -104,9 +104,7 @@ async def test_it_balances_at_every_moment_while_events_stream_in(running: Pipel
     assert counted(last) == {"received": 6_000, "stored": 6_000}
 
 
-async def test_a_lost_a_foreign_and_a_doubled_row_are_found_until_they_are_mended(
-    running: Pipeline, began: datetime
-) -> None:
+async def test_lost_foreign_and_doubled_rows_are_found_until_mended(running: Pipeline, began: datetime) -> None:
     settings, lost, doubled = running.settings, an_event(), an_event()
     await send(running, [lost, doubled, an_event()])
     await wait_until_settled(settings)

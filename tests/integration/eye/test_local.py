@@ -137,7 +137,7 @@ def test_a_row_outlives_a_kill_of_postgres(postgres: LocalPostgres) -> None:
     assert query(postgres, "SELECT x FROM killed ORDER BY x") == [(1,), (2,)]
 
 
-def test_a_number_that_another_program_got_does_not_keep_postgres_down(postgres: LocalPostgres) -> None:
+def test_a_reused_process_id_does_not_keep_postgres_down(postgres: LocalPostgres) -> None:
     postgres.kill()
     (postgres.data_dir / "cluster" / "postmaster.pid").write_text(f"{os.getpid()}\n")
 

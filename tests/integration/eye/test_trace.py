@@ -52,7 +52,7 @@ async def complete(pipeline: Pipeline, path: str) -> dict[str, Any]:
             return found
 
 
-async def test_each_step_of_stored_and_rejected_events_is_told_with_its_time(running: Pipeline) -> None:
+async def test_each_step_of_stored_and_rejected_events_has_its_time(running: Pipeline) -> None:
     good, bad, own = an_event(), an_event(data={}), an_event(event_id="order 1/ä")
     settings, topics = running.settings, topic_names(running.settings)
     await send(running, good, bad, own)

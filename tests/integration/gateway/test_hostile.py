@@ -128,9 +128,7 @@ async def trickle(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
-async def test_a_body_that_comes_too_slowly_is_told_so_and_ends_its_connection(
-    impatient: EyeProcess, framing: str
-) -> None:
+async def test_a_body_that_comes_too_slowly_ends_its_connection(impatient: EyeProcess, framing: str) -> None:
     reader, writer = await connect(impatient)
     started, watch = time.monotonic(), Stopwatch()
     writer.write(head("POST /events HTTP/1.1", framing))
@@ -405,16 +403,14 @@ def open_files(process: EyeProcess) -> int:
     return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
 
 
-async def test_more_files_than_are_allowed_become_fewer_connections_and_a_line_in_the_log(
-    shared_settings: Settings, tmp_path: Path
-) -> None:
+async def test_a_low_limit_of_open_files_means_fewer_connections(shared_settings: Settings, tmp_path: Path) -> None:
     with a_gateway_process(shared_settings, 2, max_connections=10_000_000) as process:
         text = process.log.read_text()
 
     assert "raise the limit (ulimit -Hn), or lower EYE_MAX_CONNECTIONS" in text
 
 
-async def test_what_is_too_much_at_once_is_told_to_come_again_and_memory_stays(shared_settings: Settings) -> None:
+async def test_too_much_at_once_is_told_to_retry_and_memory_stays(shared_settings: Settings) -> None:
     batch = json.dumps([an_event(data={"host": "h", "path": "/" + "x" * 4000}) for _ in range(1000)]).encode()
     packed = zlib.compress(batch)
     limit = 8 * 1024 * 1024

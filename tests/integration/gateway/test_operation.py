@@ -173,7 +173,7 @@ async def test_two_gateways_share_a_port(settings: Settings) -> None:
             assert (await post(other, an_event()))[0] == 202
 
 
-async def test_an_event_limit_that_kafka_cannot_take_is_refused_at_the_start(settings: Settings) -> None:
+async def test_an_event_limit_above_kafkas_is_refused_at_the_start(settings: Settings) -> None:
     with pytest.raises(SettingsError, match="EYE_MAX_EVENT_BYTES"):
         build_app(settings.model_copy(update={"max_event_bytes": 1_000_000}))
 

@@ -116,9 +116,7 @@ async def is_drained(client: ClientSession) -> bool:
     return bool(found["checks"]["kafka"] == "ok" and found["spool"]["records"] == 0)
 
 
-async def test_while_kafka_is_away_events_are_accepted_and_they_arrive_once_and_in_order(
-    there: Settings, broker: Kafka
-) -> None:
+async def test_events_taken_while_kafka_is_away_arrive_once_in_order(there: Settings, broker: Kafka) -> None:
     # however slow this disk is while a broker starts on it, an event waits for the spool rather than be refused
     patient = there.model_copy(update={"acknowledge_seconds": 30.0})
     async with a_gateway(patient) as client:
@@ -241,9 +239,7 @@ async def is_alive(client: ClientSession) -> bool:
         return False
 
 
-async def test_what_a_killed_gateway_spooled_is_drained_before_what_the_next_one_takes(
-    there: Settings, broker: Kafka
-) -> None:
+async def test_a_killed_gateways_spool_is_drained_before_newer_events(there: Settings, broker: Kafka) -> None:
     async with a_process(there) as (process, client):
         await eventually(lambda: is_drained(client))
         sender = Sender(client)

@@ -91,7 +91,7 @@ async def count(pool: Pool, table: str) -> int:
     return int(number)
 
 
-async def test_what_comes_while_a_chunk_is_stored_shares_the_next_transaction(pool: Pool) -> None:
+async def test_chunks_that_come_meanwhile_share_the_next_transaction(pool: Pool) -> None:
     worker = await SinkWorker(pool).open()
     accepted = [a_chunk(events(3), partition) for partition in range(4)]
     rejected = [
@@ -117,7 +117,7 @@ async def test_a_large_chunk_has_a_transaction_of_its_own(pool: Pool) -> None:
     assert await positions(pool) == [(MAX_RECORDS + 1, MAX_RECORDS + 1)] * 3 + [(0, 0)]
 
 
-async def test_who_lost_its_partition_stores_nothing_of_it_and_the_others_go_on(pool: Pool) -> None:
+async def test_a_lost_partition_stores_nothing_and_the_others_go_on(pool: Pool) -> None:
     worker, successor = await SinkWorker(pool).open(), await SinkWorker(pool).open()
     await successor.process(a_chunk(events(2), 2))
 
@@ -140,7 +140,7 @@ async def test_two_workers_on_the_same_partitions_store_each_chunk_once(pool: Po
     assert await count(pool, "events") == 20
 
 
-async def test_an_event_in_several_partitions_is_stored_once_and_counted_once(pool: Pool) -> None:
+async def test_an_event_in_several_partitions_is_stored_and_counted_once(pool: Pool) -> None:
     worker = await SinkWorker(pool).open()
     event = a_verdict_record(an_accepted_event())
 
@@ -174,7 +174,7 @@ async def test_a_refused_record_is_set_aside_and_the_others_are_stored(pool: Poo
     assert [await count(pool, table) for table in ("events", "rejected_events")] == [5, 1]
 
 
-async def test_a_partition_that_fails_by_itself_is_by_itself_until_it_works_again(pool: Pool) -> None:
+async def test_a_failing_partition_is_stored_alone_until_it_works_again(pool: Pool) -> None:
     worker = await SinkWorker(pool).open()
     failing = a_chunk([a_record(b"no verdict")] * (ALWAYS_SET_ASIDE + 1), 0)
 
@@ -213,7 +213,7 @@ async def test_a_locked_position_is_waited_for_by_its_own_partition_alone(pool: 
     assert await positions(pool) == [(2, 2)] * 4
 
 
-async def test_when_a_partition_is_let_go_in_the_middle_the_others_are_stored(pool: Pool, dsn: str) -> None:
+async def test_the_others_are_stored_when_a_partition_is_let_go(pool: Pool, dsn: str) -> None:
     worker = await SinkWorker(pool).open()
 
     async with locked(dsn, partition=0):

@@ -50,7 +50,7 @@ async def test_a_database_that_is_newer_than_the_code_is_left_alone(dsn: str) ->
     assert await migrate(dsn) == []
 
 
-async def test_a_migration_that_fails_leaves_no_trace_and_can_be_tried_again(empty: str) -> None:
+async def test_a_failed_migration_leaves_no_trace_and_can_be_retried(empty: str) -> None:
     names = await pending(empty)
     with psycopg.connect(empty) as connection:
         connection.execute("create schema eye")

@@ -59,7 +59,7 @@ async def test_partitions_reach_from_last_month_to_some_months_ahead(pool: Pool)
     assert await make_partitions(pool) == []
 
 
-async def test_events_of_a_month_go_to_its_partition_and_others_to_the_default_one(connection: AsyncConnection) -> None:
+async def test_events_go_to_their_months_partition_or_the_default_one(connection: AsyncConnection) -> None:
     await make(connection, 1)
 
     await store(connection, month(0), month(1) - timedelta(microseconds=1), month(1), MOMENT)

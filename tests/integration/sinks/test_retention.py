@@ -75,7 +75,7 @@ async def count(connection: AsyncConnection, table: str) -> int:
     return int(row[0])
 
 
-async def test_a_partition_is_dropped_with_its_keys_once_its_month_is_over_for_long_enough(
+async def test_an_expired_month_is_dropped_with_its_keys(
     connection: AsyncConnection,
 ) -> None:
     await a_partition(connection, LONG_AGO)
@@ -91,7 +91,7 @@ async def test_a_partition_is_dropped_with_its_keys_once_its_month_is_over_for_l
     assert await find_expired(connection, POLICY, NOW) == await take_out_expired(connection, POLICY, NOW) == NOTHING
 
 
-async def test_what_came_late_stays_and_is_still_known_until_its_own_time_is_up(connection: AsyncConnection) -> None:
+async def test_a_late_event_stays_known_until_its_own_time_is_up(connection: AsyncConnection) -> None:
     await a_partition(connection, LONG_AGO)
     await store(connection, LONG_AGO, LONG_AGO, 5)
     late = await store(connection, LONG_AGO, NOW - 1 * DAYS, 2)
@@ -155,7 +155,7 @@ async def reject(connection: AsyncConnection, received_at: datetime) -> uuid.UUI
     return event_id
 
 
-async def test_what_a_run_replaced_is_known_for_as_long_as_kafka_may_hold_the_first_verdict(
+async def test_replaced_verdicts_are_known_while_kafka_may_hold_the_first(
     connection: AsyncConnection,
 ) -> None:
     for days in (9, 11, 40):
@@ -184,7 +184,7 @@ async def test_a_run_whose_notes_have_left_still_says_what_it_changed(dsn: str, 
     assert run.changed == 7
 
 
-async def test_attempts_of_a_redrive_are_known_for_as_long_as_the_rejected_event(connection: AsyncConnection) -> None:
+async def test_redrive_attempts_are_kept_as_long_as_the_rejected_event(connection: AsyncConnection) -> None:
     gone, leaves, stays, lately = (
         uuid.uuid4(), await reject(connection, NOW - 40 * DAYS), await reject(connection, NOW - 20 * DAYS), uuid.uuid4()
     )  # fmt: skip

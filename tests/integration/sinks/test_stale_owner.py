@@ -79,7 +79,7 @@ async def attempts(work: TablePartition[EventRow], most: int) -> int:
     return most
 
 
-async def test_a_worker_frozen_in_a_copy_holds_its_successor_up_for_one_attempt(
+async def test_a_worker_frozen_in_a_copy_delays_its_successor_once(
     dsn: str, pool: Pool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with another_worker(dsn, InTheMiddle(), 5) as frozen:
@@ -92,7 +92,7 @@ async def test_a_worker_frozen_in_a_copy_holds_its_successor_up_for_one_attempt(
     assert "of eye-sinks, whose client has said nothing for" in caplog.text
 
 
-async def test_a_partition_that_a_frozen_worker_holds_is_opened_without_waiting_for_it(dsn: str, pool: Pool) -> None:
+async def test_a_frozen_workers_partition_is_opened_without_waiting(dsn: str, pool: Pool) -> None:
     async with another_worker(dsn, InTheMiddle(), 5):
         assert await event_work(pool).open() == 0
 

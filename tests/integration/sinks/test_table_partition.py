@@ -119,7 +119,7 @@ async def test_the_next_chunk_goes_on_where_the_last_one_ended(pool: Pool) -> No
     assert await position_and_rows(pool) == (12, 5, 5)
 
 
-async def test_a_chunk_of_events_that_are_stored_already_moves_the_position_alone(pool: Pool) -> None:
+async def test_a_chunk_stored_before_moves_the_position_alone(pool: Pool) -> None:
     work, records = event_work(pool), events(3)
     await work.open()
     await work.process(a_chunk(records))
@@ -142,7 +142,7 @@ async def test_who_comes_second_finds_the_position_moved_and_writes_nothing(pool
     assert await second.open() == 3
 
 
-async def test_of_two_at_the_same_time_one_waits_and_finds_the_position_moved(pool: Pool) -> None:
+async def test_of_two_writers_one_waits_and_finds_the_position_moved(pool: Pool) -> None:
     works = [event_work(pool) for _ in range(3)]
     for work in works:
         await work.open()
@@ -188,7 +188,7 @@ async def test_connections_say_who_they_are_and_never_wait_for_ever(pool: Pool) 
     assert shown == ["eye-sinks", "on", "10s", "1min"]
 
 
-async def test_postgres_killed_in_the_middle_of_a_chunk_loses_and_doubles_nothing(infra: Infra, tmp_path: Path) -> None:
+async def test_postgres_killed_within_a_chunk_loses_and_doubles_nothing(infra: Infra, tmp_path: Path) -> None:
     postgres = infra.make_postgres(tmp_path)
     postgres.start()
 
@@ -259,7 +259,7 @@ async def end_connections_that_wait_for_a_standby(dsn: str) -> None:
         await until(ended)
 
 
-async def test_a_row_that_postgres_refuses_is_set_aside_and_the_rest_is_stored(pool: Pool) -> None:
+async def test_a_row_that_postgres_refuses_costs_only_itself(pool: Pool) -> None:
     bad = [
         a_verdict_record(an_accepted_event(data=b'{"a": "\\u0000"}'), offset=3),
         a_verdict_record(an_accepted_event(data=b'{"n": 1e999999}'), offset=7),
@@ -287,7 +287,7 @@ def refused_events(number: int) -> list[Any]:
     return [a_verdict_record(an_accepted_event(data=b'{"a": "\\u0000"}'), offset=offset) for offset in range(number)]
 
 
-async def test_when_most_of_a_chunk_is_refused_nothing_is_set_aside_and_the_reason_is_told(pool: Pool) -> None:
+async def test_a_chunk_that_is_mostly_refused_is_not_set_aside(pool: Pool) -> None:
     work, records = event_work(pool, max_refused_share=0.4), [*refused_events(50), *events(60)[50:]]
     await work.open()
 
@@ -310,9 +310,7 @@ async def test_values_that_no_stream_wrote_count_among_the_refused(pool: Pool) -
 
 
 @pytest.mark.parametrize(("number", "share"), [(10, 0.0), (12, 1.0)])
-async def test_a_few_refused_records_are_set_aside_and_many_when_that_is_wanted(
-    pool: Pool, number: int, share: float
-) -> None:
+async def test_a_few_refused_records_are_set_aside_and_many_on_demand(pool: Pool, number: int, share: float) -> None:
     work = event_work(pool, max_refused_share=share)
     await work.open()
 

@@ -84,7 +84,7 @@ async def test_the_same_id_of_another_application_is_another_event(connection: A
     assert await EventWriter().write(connection, event_rows(records).rows) == 2
 
 
-async def test_two_writers_of_the_same_events_store_each_once_and_never_deadlock(dsn: str) -> None:
+async def test_two_writers_store_each_event_once_and_never_deadlock(dsn: str) -> None:
     rows = event_rows(events(3000)).rows
 
     async def write(rows: Any) -> int:

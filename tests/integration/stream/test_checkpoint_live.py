@@ -113,7 +113,7 @@ async def test_who_opens_later_fences_who_opened_before(settings: Settings, topi
         assert await committed_offset(settings) == 5
 
 
-async def test_a_transaction_that_is_open_when_another_opens_comes_to_nothing(
+async def test_opening_again_aborts_the_transaction_that_was_open(
     settings: Settings, topics: Topics, checkpoint: Checkpoint
 ) -> None:
     async with AsyncExitStack() as stack:

@@ -81,7 +81,7 @@ def limit_records(settings: Settings, topic: str, size: int) -> None:
         done.result(10)
 
 
-async def test_a_record_that_the_broker_refuses_is_named_and_waits_until_it_is_taken(
+async def test_a_refused_record_is_named_and_waits_until_it_is_taken(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     topics = topic_names(settings)

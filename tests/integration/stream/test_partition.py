@@ -173,9 +173,7 @@ async def test_an_event_sent_again_counts_once(settings: Settings, topics: Topic
     assert duplicates == 2
 
 
-async def test_a_rejected_event_sent_again_counts_once_and_mended_it_is_accepted(
-    settings: Settings, topics: Topics
-) -> None:
+async def test_a_rejected_event_counts_once_and_mended_it_is_accepted(settings: Settings, topics: Topics) -> None:
     bad = a_raw_record(an_event(name="dance"), event_id="a")
     async with the_work(settings) as (work, _):
         await work.process(await send(settings, [bad, bad]))
@@ -234,7 +232,7 @@ async def test_the_same_chunk_is_never_committed_twice(settings: Settings, topic
     assert sessions(settings)["s-1"]["revision"] == 1
 
 
-async def test_a_first_chunk_that_was_cut_off_in_the_middle_is_worked_on_by_whoever_comes_after(
+async def test_a_first_chunk_that_was_cut_off_is_done_by_the_successor(
     settings: Settings, topics: Topics, raw: TopicPartition
 ) -> None:
     """Kafka keeps offsets for the records of a transaction that came to nothing, too: they are no results."""
@@ -265,9 +263,7 @@ async def test_results_without_a_committed_offset_are_not_doubled(settings: Sett
             pass
 
 
-async def test_a_chunk_that_was_not_committed_leaves_no_trace_in_what_comes_after(
-    settings: Settings, topics: Topics
-) -> None:
+async def test_an_uncommitted_chunk_leaves_no_trace(settings: Settings, topics: Topics) -> None:
     chunk = await send(settings, [a_raw_record(event_id="a"), a_raw_record(event_id="a")])
     async with the_work(settings) as (former, _), the_work(settings) as (_, _):
         with pytest.raises(KafkaError):

@@ -67,7 +67,7 @@ def only(exporter: InMemorySpanExporter) -> ReadableSpan:
     return span
 
 
-def test_a_request_is_a_child_of_the_senders_span_and_its_events_are_children_of_it(
+def test_a_requests_span_stands_between_the_senders_and_its_events(
     spans: OtelSpans, exporter: InMemorySpanExporter
 ) -> None:
     with spans.request("/events/", TRACEPARENT.decode()) as traceparent:

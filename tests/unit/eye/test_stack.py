@@ -49,7 +49,7 @@ def test_another_process_reads_the_same_settings(tmp_path: Path, monkeypatch: py
     assert settings_of(environment(settings), monkeypatch) == settings
 
 
-def test_what_is_at_its_default_is_not_passed_on_but_for_the_servers_and_the_directory(tmp_path: Path) -> None:
+def test_defaults_are_not_passed_on_but_servers_and_directory_are(tmp_path: Path) -> None:
     assert environment(Settings(data_dir=tmp_path)) == {"EYE_DATA_DIR": str(tmp_path)}
 
 

@@ -14,7 +14,7 @@ async def a_producer() -> Any:
     return AIOKafkaProducer(bootstrap_servers="127.0.0.1:1", enable_idempotence=True, max_batch_size=BATCH_BYTES)
 
 
-async def test_a_producer_that_is_abandoned_fails_its_batches_and_can_be_stopped() -> None:
+async def test_an_abandoned_producer_fails_its_batches_and_stops() -> None:
     producer = await a_producer()
     accumulator, partition = producer._message_accumulator, TopicPartition("t", 0)
     waiting = await accumulator.add_batch(a_batch(producer), partition, timeout=1)

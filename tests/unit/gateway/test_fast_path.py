@@ -289,7 +289,7 @@ async def test_a_body_is_looked_at_slowly_once_where_it_has_to_be(
     assert len(looks) == slow_looks
 
 
-async def test_what_comes_before_the_answer_is_kept_from_being_read_and_answered_behind_it(door: Door) -> None:
+async def test_pipelined_requests_wait_and_are_answered_in_order(door: Door) -> None:
     door.go_on.clear()
     door.connection.data_received(door.post())
     second = door.post(b"{")
@@ -341,7 +341,7 @@ async def test_a_bug_is_answered_as_a_problem(door: Door, caplog: pytest.LogCapt
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_while_the_gateway_stops_an_answer_is_the_last_of_its_connection(door: Door) -> None:
+async def test_while_stopping_an_answer_is_the_last_of_its_connection(door: Door) -> None:
     door.go_on.clear()
     door.connection.data_received(door.post())
     draining = asyncio.create_task(door.gateway.traffic.drain(2))

@@ -58,7 +58,7 @@ def test_a_refused_request_takes_nothing(rates: Rates, clock: Clock) -> None:
     rates.take([SHOP], 5)
 
 
-def test_a_request_above_the_burst_waits_for_a_full_bucket_and_leaves_a_debt(rates: Rates, clock: Clock) -> None:
+def test_a_request_above_the_burst_takes_a_full_bucket_and_a_debt(rates: Rates, clock: Clock) -> None:
     rates.take([SHOP], 100)
 
     assert refused(rates, [SHOP], 1).headers["Retry-After"] == "9"

@@ -108,7 +108,7 @@ def test_what_is_taken_is_read_again_only_after_its_release(files: SpoolFiles) -
     assert values_of(files) == [b"1", b"3"]
 
 
-def test_what_was_removed_does_not_come_back_and_an_empty_file_is_deleted(files: SpoolFiles, tmp_path: Path) -> None:
+def test_removed_records_stay_removed_and_empty_files_are_deleted(files: SpoolFiles, tmp_path: Path) -> None:
     files.append(entries(b"1", b"2", b"3"))
     found = all_of(files)
 
@@ -152,9 +152,7 @@ def test_a_torn_tail_leaves_the_commits_before_it(files: SpoolFiles, tmp_path: P
     assert 0 < len(found[-1]) < 100
 
 
-def test_a_record_that_was_changed_on_disk_is_left_out_and_kept_for_inspection(
-    files: SpoolFiles, tmp_path: Path
-) -> None:
+def test_a_damaged_record_is_left_out_and_kept_for_inspection(files: SpoolFiles, tmp_path: Path) -> None:
     files.append(entries(b"1", b"2", b"3"))
     files.close()
     with sqlite3.connect(spools(tmp_path / "spool")[0]) as connection:
@@ -256,7 +254,7 @@ def files_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_write_that_fails_leaves_what_was_there_and_the_next_one_succeeds(files: SpoolFiles, tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_file_whole_and_the_next_works(files: SpoolFiles, tmp_path: Path) -> None:
     files.append(entries(b"1"))
     with files_at_most(100_000), pytest.raises(sqlite3.Error):
         files.append(entries(*numbered(10_000)))

@@ -195,7 +195,7 @@ def test_hostile_input_is_listed_up_to_a_limit() -> None:
     assert len(broken(rejected)) == MAX_VIOLATIONS
 
 
-def test_a_rejected_event_keeps_what_could_be_read_and_all_that_was_sent() -> None:
+def test_a_rejected_event_keeps_readable_fields_and_all_its_bytes() -> None:
     event = an_event(name="dance", timestamp="yesterday")
 
     rejected = judge_event(event)
@@ -251,7 +251,7 @@ def test_any_age_is_accepted_by_default() -> None:
     assert isinstance(judge_event(an_event(timestamp="0001-01-01T00:00:00Z")), Accepted)
 
 
-def test_a_record_that_no_gateway_wrote_is_judged_by_where_and_when_it_stands() -> None:
+def test_a_foreign_record_is_judged_by_its_offset_and_timestamp() -> None:
     accepted = judge(a_raw_record(headers=[], offset=7), RULES)
 
     assert isinstance(accepted, Accepted)
@@ -276,7 +276,7 @@ def test_a_known_type_keeps_its_rules_where_unknown_ones_are_accepted() -> None:
 
 
 @pytest.mark.parametrize("version", [2**31, 2**70])
-def test_a_version_that_no_column_holds_is_no_version_of_an_unknown_type(version: int) -> None:
+def test_an_unknown_types_version_must_fit_its_column(version: int) -> None:
     event = an_event(name="dance", schema_version=version)
 
     assert broken(judge_event(event, ANY_TYPE)) == [("bad_value", "$.schema_version")]
@@ -546,7 +546,7 @@ def test_a_record_is_judged_alike_however_often_and_by_whom() -> None:
     assert broken(decode_rejected(first[-1])) == [("future_timestamp", "$.timestamp")]
 
 
-def test_a_timestamp_is_held_against_the_reception_and_not_against_the_clock() -> None:
+def test_a_timestamp_is_compared_with_received_at_not_the_clock() -> None:
     received = RECEIVED.replace(year=2998)
     record = a_raw_record(an_event(timestamp=received.isoformat()), received_at=received)
 

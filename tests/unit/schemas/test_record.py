@@ -60,7 +60,7 @@ def test_a_header_without_a_value_counts_as_absent(name: str) -> None:
     assert open_envelope(a_raw_record(headers=headers)) == open_envelope(a_raw_record(headers=[]))
 
 
-def test_what_cannot_be_stored_is_replaced_and_what_is_too_long_is_cut() -> None:
+def test_unstorable_characters_are_replaced_and_long_text_is_cut() -> None:
     envelope = open_envelope(a_raw_record(headers=[("event_id", b"a\0\xff"), ("application", "é".encode() * 200)]))
 
     assert envelope.event_id == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"

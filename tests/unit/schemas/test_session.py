@@ -45,7 +45,7 @@ def test_it_counts_by_type_and_names_every_application_once() -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations([("a", 0), ("b", 5), ("c", 9)])))
-def test_it_begins_and_ends_with_what_occurred_first_and_last_whatever_came_first(
+def test_first_and_last_go_by_occurrence_whatever_came_first(
     order: list[tuple[str, int]],
 ) -> None:
     summary = a_summary(*(occurring(event_id, seconds) for event_id, seconds in order))
@@ -54,7 +54,7 @@ def test_it_begins_and_ends_with_what_occurred_first_and_last_whatever_came_firs
     assert (summary.started_at, summary.ended_at) == (OCCURRED, OCCURRED + timedelta(seconds=9))
 
 
-def test_of_two_at_one_moment_the_earlier_sent_is_first_and_the_later_sent_is_last() -> None:
+def test_events_of_one_moment_are_ordered_as_they_were_sent() -> None:
     summary = a_summary(occurring("a", 0), occurring("b", 0))
 
     assert (summary.first_event_id, summary.last_event_id) == ("a", "b")

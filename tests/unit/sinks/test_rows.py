@@ -40,7 +40,7 @@ def test_an_event_with_a_uuid_is_known_by_it_however_it_is_written() -> None:
     assert fields(row.copied)[-1] == copy.NULL
 
 
-def test_an_event_without_a_uuid_is_known_by_one_made_of_its_id_which_is_kept() -> None:
+def test_an_id_that_is_no_uuid_is_kept_beside_the_one_made_of_it() -> None:
     [row] = event_rows([a_verdict_record(an_accepted_event(event_id="order-17"))]).rows
 
     assert row.event_id == copy.uuid(row_id("shop", "order-17"))
@@ -99,7 +99,7 @@ def test_a_rejected_event_lists_each_code_once() -> None:
     assert fields(row.copied)[7] == copy.text_array(["missing_field", "bad_timestamp"])
 
 
-def test_of_a_rejected_event_that_comes_again_in_a_chunk_the_first_counts() -> None:
+def test_of_a_rejected_event_twice_in_a_chunk_the_first_counts() -> None:
     event_id = str(uuid.uuid4())
     records = [a_verdict_record(a_rejected_event(event_id=event_id, raw=raw)) for raw in ("1", "2")]
 
@@ -120,7 +120,7 @@ def test_a_tombstone_is_no_row_and_no_error() -> None:
     assert (found.rows, found.refused) == ([], [])
 
 
-def test_a_value_that_no_stream_wrote_is_refused_and_costs_only_itself() -> None:
+def test_a_value_that_no_stream_wrote_costs_only_itself() -> None:
     good = a_verdict_record(an_accepted_event())
     naive = a_record((good.value or b"").replace(b"27.243860Z", b"27.243860"))
     huge_version = a_record((good.value or b"").replace(b'"schema_version":1', b'"schema_version":99999999999'))

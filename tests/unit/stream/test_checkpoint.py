@@ -45,7 +45,7 @@ def a_record(size: int = 10) -> OutgoingRecord:
     return b"s-1", b"x" * size, [("revision", b"1")]
 
 
-async def test_records_of_one_topic_go_out_as_one_batch_to_the_raw_records_partition() -> None:
+async def test_records_of_a_topic_are_one_batch_to_the_raw_partition() -> None:
     producer = FakeProducer()
     transaction = Transaction(producer, 3)
 
@@ -95,7 +95,7 @@ def judge_value(value: bytes) -> Verdict:
 @pytest.mark.parametrize(
     "fill", ["x", '\\"', "\\\\", "\\n", "\\u00e9", "é", "😀", "\x7f", "\x01", "<", "/", "\u2028", "\t"]
 )
-def test_the_largest_event_there_can_be_is_rejected_in_a_record_that_fits(fill: str) -> None:
+def test_the_largest_event_possible_is_rejected_in_a_fitting_record(fill: str) -> None:
     event = json.dumps(an_event() | {"odd": "?"})
     value = event.replace("?", fill * ((LARGEST - len(event)) // len(fill.encode()))).encode()
 

@@ -91,7 +91,7 @@ def test_a_duplicate_does_not_make_the_window_longer(recent: RecentEvents) -> No
     assert recent.add(event("a", 1_803))
 
 
-def test_of_many_events_the_last_ones_are_known_and_the_memory_is_bounded() -> None:
+def test_the_last_of_many_events_are_known_in_bounded_memory() -> None:
     recent = RecentEvents(WINDOW, most=100)
 
     for number in range(1_000):

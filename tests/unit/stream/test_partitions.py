@@ -178,7 +178,7 @@ async def test_a_chunk_that_was_stored_though_it_failed_is_not_read_again(bench:
     assert await bench.read_from() == 3
 
 
-async def test_what_waited_behind_a_failing_chunk_is_not_processed_out_of_turn(bench: Bench) -> None:
+async def test_chunks_behind_a_failing_one_are_not_processed_out_of_turn(bench: Bench) -> None:
     work = await bench.begin()
     work.troubles["process"] = [OSError("no answer")]
     bench.hand(0, 3)
@@ -256,7 +256,7 @@ async def test_failures_are_counted_and_named_until_it_works_again(bench: Bench)
     assert (status.failures, status.error) == (0, None)
 
 
-async def test_the_first_failure_is_logged_with_its_traceback_and_later_ones_with_a_line(
+async def test_only_the_first_failure_is_logged_with_its_traceback(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     work = bench.works[ONE]
@@ -281,7 +281,7 @@ async def test_a_moved_position_is_no_failure(bench: Bench) -> None:
     assert bench.partitions.status()[ONE].failures == 0
 
 
-async def test_a_chunk_beyond_the_position_is_not_processed_and_reading_goes_back(bench: Bench) -> None:
+async def test_a_chunk_beyond_the_position_makes_reading_go_back(bench: Bench) -> None:
     work = await bench.begin()
 
     bench.hand(5, 8)
@@ -459,7 +459,7 @@ async def test_stopping_some_leaves_the_others_at_work(bench: Bench) -> None:
     assert set(bench.partitions.status()) == {TWO}
 
 
-async def test_a_partition_that_is_assigned_again_goes_on_with_the_same_work(bench: Bench) -> None:
+async def test_a_partition_assigned_again_goes_on_with_the_same_work(bench: Bench) -> None:
     work = await bench.begin()
 
     bench.partitions.start([ONE])

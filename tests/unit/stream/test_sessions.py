@@ -77,7 +77,7 @@ def test_start_and_end_do_not_depend_on_the_order_of_arrival(book: SessionBook, 
     assert (changed["s-1"].started_at, changed["s-1"].ended_at) == (min(moments), max(moments))
 
 
-def test_a_session_closes_when_its_partition_went_on_for_longer_than_the_gap(book: SessionBook) -> None:
+def test_a_session_closes_once_its_partition_is_past_the_gap(book: SessionBook) -> None:
     book.apply([event("a", 0)])
 
     assert states(book.apply([event("b", 10)])) == {"b": ("open", 1)}
@@ -99,7 +99,7 @@ def test_all_idle_sessions_close_at_once(book: SessionBook) -> None:
     assert states(changed) == {"a": ("closed", 2), "b": ("closed", 2), "c": ("closed", 2), "d": ("open", 1)}
 
 
-def test_a_late_event_opens_a_closed_session_again_and_the_revision_goes_on(book: SessionBook) -> None:
+def test_a_late_event_reopens_a_session_at_the_next_revision(book: SessionBook) -> None:
     book.apply([event("a", 0, event_id="first"), event("b", 60)])
 
     changed = book.apply([event("a", 61, event_id="second")])

@@ -56,7 +56,7 @@ async def test_a_partition_with_lag_that_does_not_move_is_not_healthy() -> None:
     )  # fmt: skip
 
 
-async def test_a_partition_that_can_not_be_opened_is_not_healthy_and_says_why() -> None:
+async def test_a_partition_that_cannot_be_opened_is_unhealthy_and_says_why() -> None:
     failing = {ONE: a_status(position=None, failures=9, error="OSError: no answer", ago=STALLED_SECONDS + 1)}
 
     assert await ask("/healthz", failing) == (
@@ -68,7 +68,7 @@ async def test_a_partition_that_takes_long_to_open_is_healthy() -> None:
     assert (await ask("/healthz", {ONE: a_status(position=None, ago=100_000)}))[0] == 200
 
 
-async def test_the_metrics_tell_how_long_a_partition_with_lag_has_stood_still() -> None:
+async def test_the_metrics_tell_how_long_a_lagging_partition_stood_still() -> None:
     (_, stuck), (_, idle) = [await ask("/metrics", {ONE: a_status(ago=25)}, lag=lag) for lag in (1, 0)]
 
     assert 'eye_partition_standstill_seconds{partition="1",topic="events.raw"} 25.' in stuck
@@ -109,7 +109,7 @@ def shown_age(text: str) -> float:
     return float(line.split()[-1])
 
 
-async def test_the_age_of_what_is_still_to_do_is_that_of_the_record_it_is_at() -> None:
+async def test_the_lag_in_seconds_is_the_age_of_the_next_record() -> None:
     catching_up = a_status()
     catching_up.reached = time.time() - 600
 
@@ -151,7 +151,7 @@ class WorkThatOpensAtSecondTry:
         """Nothing to let go of."""
 
 
-async def test_a_worker_whose_partition_opens_at_the_second_try_is_ready_though_nothing_comes() -> None:
+async def test_a_partition_that_opens_at_the_second_try_makes_ready() -> None:
     reading = Reading()
     partitions = Partitions(reading, lambda topic, partition: WorkThatOpensAtSecondTry())
     page = status_page(CollectorRegistry(), partitions.status, lambda tp, position: 0, lambda: False)

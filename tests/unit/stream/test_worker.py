@@ -108,7 +108,7 @@ def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def test_told_to_stop_it_lets_its_partitions_go_first_and_ends_without_an_error() -> None:
+async def test_stopping_releases_the_partitions_and_ends_without_error() -> None:
     bench = Bench()
 
     async with bench.running() as task:
