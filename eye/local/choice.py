@@ -65,7 +65,9 @@ def choose_postgres(data_dir: Path, port: int | None = None) -> tuple[Postgres, 
     except LocalError as missing:
         _need_docker(missing)
         return PostgresContainer(data_dir, port), f"PostgreSQL runs in a container, {POSTGRES_IMAGE}. {missing}"
-    return LocalPostgres(data_dir, port), "PostgreSQL runs as a process: its wheel is installed."
+    postgres = LocalPostgres(data_dir, port)
+    where = postgres.place.remark(postgres.data_dir)
+    return postgres, f"PostgreSQL runs as a process: its wheel is installed.{where}"
 
 
 def _need_docker(missing: LocalError) -> None:

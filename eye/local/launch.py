@@ -6,7 +6,9 @@ library alone.
 
     python -I -S launch.py PARENT UID GID CAPABILITY COMMAND...
 
-PARENT is the process id of the caller, CAPABILITY the number of the one to keep, or -1.
+PARENT is the process id of the caller, CAPABILITY the number of the one to keep, or -1. To keep one takes the
+right to set secure bits (CAP_SETPCAP). Without SECBIT_NO_SETUID_FIXUP, which the command inherits, access(2)
+answers a user other than root as if there were no capabilities, and PostgreSQL asks it about its own programs.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import os
 import signal
 import sys
 
-_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS = 1, 8
+_PR_SET_PDEATHSIG, _PR_SET_SECUREBITS = 1, 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -35,7 +38,7 @@ def main(parent: int, uid: int, gid: int, capability: int, command: list[str]) -
 
 def _become(uid: int, gid: int, capability: int) -> None:
     if capability >= 0:
-        _checked("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        _checked("prctl", _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)

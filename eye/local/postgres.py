@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import time
+from functools import cached_property
 from pathlib import Path
 
 import psycopg
@@ -13,8 +14,9 @@ import psycopg
 from eye.local.errors import StartError
 from eye.local.process import Process
 from eye.local.remembered_settings import remembered, remembered_port
+from eye.local.server_place import Place, find_place
 from eye.local.tools import find_postgres
-from eye.local.unprivileged_user import Account, not_root
+from eye.local.unprivileged_user import Account
 
 DATABASE = "eye"
 """The name of the database, and of the one role, which owns it all."""
@@ -57,6 +59,12 @@ class LocalPostgres(Process):
         self._wanted_port = port
         self._dsn: str | None = None
 
+    @cached_property
+    def place(self) -> Place:
+        """Where its programs and data are, and who runs it. Raises MissingTool without the wheel, and LocalError."""
+        self._prepare()
+        return find_place(find_postgres(), self.data_dir)
+
     @property
     def dsn(self) -> str:
         """How clients connect, password and all; known from the first `start` on."""
@@ -71,10 +79,8 @@ class LocalPostgres(Process):
         """
         if self.running:
             return
-        programs = find_postgres()
         self._prepare()
-        cluster = self.data_dir / "cluster"
-        account = not_root(cluster, programs / "postgres")
+        account, programs, cluster = self.place.account, self.place.programs, self.place.cluster
         password = remembered(self.data_dir / "password", lambda: secrets.token_urlsafe(16))
         if not cluster.exists():
             self._initialise(programs, cluster, account)
@@ -95,6 +101,8 @@ class LocalPostgres(Process):
             shutil.rmtree(unfinished)
         unfinished.mkdir(mode=0o700)
         password_file = self.data_dir / "password"
+        if self.place.cluster.parent != self.data_dir:
+            password_file = Path(shutil.copy(password_file, cluster.parent))
         for path in (unfinished, password_file):
             account.own(path)
         options = ["-D", str(unfinished), "-U", DATABASE, "--auth=scram-sha-256", f"--pwfile={password_file}"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +13,6 @@ from pathlib import Path
 from eye.local.errors import StartError
 from eye.local.unprivileged_user import Account, ourselves
 
-_LAUNCH = str(Path(__file__).with_name("launch.py"))
 _LOG_LIMIT = 10_000_000
 _PAUSE_SECONDS = 5.0
 
@@ -92,10 +90,9 @@ class Process:
 
     def _launch(self, command: Sequence[str], account: Account | None = None) -> subprocess.Popen[bytes]:
         who = account or ourselves()
-        terms = map(str, (os.getpid(), who.uid, who.gid, who.capability))
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-I", "-S", _LAUNCH, *terms, *command],
+                who.launch(command),
                 cwd=self.data_dir,
                 env=os.environ | self._env,
                 stdin=subprocess.DEVNULL,
