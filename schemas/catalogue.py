@@ -1,4 +1,4 @@
-"""The catalogue of event types: which there are, in which versions, and where they come from."""
+"""The catalogue of event types and their versions, loaded from packages and directories."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from schemas.fast_payloads import Plain, plain_payload
+from schemas.fast_payloads import FastPayload, fast_payload
 from schemas.payload import Payload
 
 
 class CatalogueError(Exception):
-    """A catalogue that can't be used; the message says what to mend."""
+    """A catalogue that cannot be used; the message says what to correct."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ class EventType:
     model: type[Payload]
 
     def check(self, data: bytes | str) -> None:
-        """Hold a payload's JSON against the rules. Raises pydantic's ValidationError with every violation.
+        """Check a payload's JSON against the rules. Raises pydantic's ValidationError with every violation.
 
-        Whatever else it raises is a bug in the model.
+        Any other exception is a bug in the model.
         """
         self.model.__pydantic_validator__.validate_json(data)
 
     @cached_property
-    def plain(self) -> Plain | None:
-        """A fast decoder for a payload whose rules are types alone; None for others."""
-        return plain_payload(self.model)
+    def fast_payload(self) -> FastPayload | None:
+        """A fast decoder for payloads whose rules are only types; None for others."""
+        return fast_payload(self.model)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the payload's JSON Schema (2020-12)."""
@@ -71,15 +71,15 @@ class Catalogue:
             yield from (self._versions[key][version] for version in sorted(self._versions[key]))
 
     def find(self, category: str, name: str, version: int | None = None) -> EventType | None:
-        """Return a version of a type, its newest unless one is given; None where there is none such."""
+        """Return a version of a type, its newest unless one is given; None if it is unknown."""
         return self._found.get((category, name, version))
 
 
 def load_catalogue(places: Iterable[str]) -> Catalogue:
     """Collect the event types of packages (`company.events`) and directories (`./events`).
 
-    A type is any subclass of `Payload` with a category and a name. Raises CatalogueError, naming the
-    place, when it can't be imported or holds no event type.
+    A type is any subclass of `Payload` with a category and a name. Raises CatalogueError, naming the place, if it
+    cannot be imported or holds no event type.
     """
     event_types: list[EventType] = []
     for place in places:
@@ -97,7 +97,7 @@ def load_catalogue(places: Iterable[str]) -> Catalogue:
 
 
 def _modules(place: str) -> Iterator[ModuleType]:
-    """Import what a setting names: every module of a package, or every .py file of a directory."""
+    """Import every module of a package, or every .py file of a directory."""
     if Path(place).is_dir():
         for path in sorted(Path(place).glob("*.py")):
             spec = importlib.util.spec_from_file_location(f"_event_types_{path.stem}", path)

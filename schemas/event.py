@@ -1,4 +1,4 @@
-"""An event as an application sends it: its fields, their limits, and what a timestamp may look like."""
+"""An event as an application sends it: fields, limits, formats of the timestamp."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import msgspec
 from schemas.verdict import Code
 
 MAX_TEXT = 128
-"""The longest session_id, category, name and event_id, in characters."""
+"""Longest session_id, category, name and event_id, in characters."""
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 
 
 class SentEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """One event as nearly every sender writes it. What decodes into it has the right shape."""
+    """One event as nearly every sender writes it; an event that decodes into it has the right shape."""
 
     session_id: Text
     category: Text
@@ -36,10 +36,10 @@ _BEGIN_IN_UTC = _BEGIN.replace(tzinfo=UTC)
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read an ISO 8601 date and time, T or space between them; without an offset it is UTC.
+    """Read an ISO 8601 date and time, separated by T or a space; without an offset it is UTC.
 
-    Returns a time in UTC, to the microsecond. Raises ValueError for anything else, among it a date alone and
-    times outside the years 1 to 9999.
+    Returns a time in UTC, to the microsecond. Raises ValueError for anything else, including a date alone and times
+    outside the years 1 to 9999.
     """
     try:
         return in_utc(msgspec.convert(text, datetime))  # RFC 3339, as `SentEvent` reads it
@@ -52,7 +52,7 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """Return a time in UTC; without an offset it is so already. Raises ValueError outside the years 1 to 9999."""
+    """Convert a time to UTC; one without an offset is UTC. Raises ValueError outside the years 1 to 9999."""
     if moment.tzinfo is UTC:
         return moment
     if moment.tzinfo is None:
@@ -64,7 +64,7 @@ def in_utc(moment: datetime) -> datetime:
 
 
 def text_fault(field: str, value: Any) -> tuple[Code, str] | None:
-    """Hold session_id, category, name or event_id against the limits; None when it keeps them."""
+    """Check session_id, category, name or event_id against the limits; return None when it is valid."""
     if not isinstance(value, str):
         return Code.WRONG_TYPE, f"{field} must be a string"
     if not 1 <= len(value) <= MAX_TEXT:
@@ -74,7 +74,7 @@ def text_fault(field: str, value: Any) -> tuple[Code, str] | None:
 
 
 def unstorable_character(value: str) -> str | None:
-    """Name what JSON can hold and a database can't: U+0000 and half a surrogate pair; None without such."""
+    """Return the fault of a text that JSON can hold but a database cannot (U+0000, half a surrogate pair), or None."""
     if "\0" in value:
         return "the character U+0000 can't be stored"
     try:

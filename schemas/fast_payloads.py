@@ -1,4 +1,4 @@
-"""Payloads whose rules are types alone: recognised in a quarter of the time that pydantic takes."""
+"""Validate payloads whose rules are only types, in a quarter of pydantic's time."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _STRICT = {"strict": True, "extra_fields_behavior": "forbid"}
 _KNOWN_CONFIG = {*_STRICT, "allow_inf_nan", "title"}
 
 
-class Plain(msgspec.Struct, frozen=True):
-    """A decoder that takes the very payloads a model takes, and whether these hold texts and truth values alone."""
+class FastPayload(msgspec.Struct, frozen=True):
+    """A decoder that accepts exactly the valid payloads of a model; `is_flat`: these hold strings and booleans only."""
 
     decoder: msgspec.json.Decoder[Any]
     is_flat: bool
 
 
-def plain_payload(model: type[BaseModel]) -> Plain | None:
-    """Return a decoder for a model of texts, truth values and objects; None where it has other rules than types.
+def fast_payload(model: type[BaseModel]) -> FastPayload | None:
+    """Return a decoder for a model of strings, booleans and objects; None if it has rules beyond types.
 
-    It tells a payload without fault; what it refuses, pydantic may still take.
+    A payload that the decoder accepts is valid; one that it refuses may still be valid for pydantic.
     """
     core = model.__pydantic_core_schema__
     if core["type"] != "model" or core["custom_init"] or core["root_model"] or "post_init" in core:
@@ -41,12 +41,12 @@ def plain_payload(model: type[BaseModel]) -> Plain | None:
         if kind is None or "validation_alias" in field:
             return None
         shape.append((name, kind))
-    payload = msgspec.defstruct("PlainPayload", shape, kw_only=True, forbid_unknown_fields=True, gc=False)
-    return Plain(msgspec.json.Decoder(payload), is_flat=all(kind in _FLAT.values() for _, kind in shape))
+    payload = msgspec.defstruct("FastPayload", shape, kw_only=True, forbid_unknown_fields=True, gc=False)
+    return FastPayload(msgspec.json.Decoder(payload), is_flat=all(kind in _FLAT.values() for _, kind in shape))
 
 
 def _kind(schema: Mapping[str, Any]) -> type | None:
-    """Return the type that a field has, None where it has other rules as well."""
+    """Return the type of a field, None if it has other rules as well."""
     if schema == _OBJECT:
         return dict[str, Any]
     return _FLAT.get(schema["type"]) if schema.keys() == {"type"} else None

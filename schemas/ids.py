@@ -1,4 +1,4 @@
-"""Identifiers: the one the gateway gives, and the one a row is known by."""
+"""Identifiers of events: those that the gateway assigns, and those of rows."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def uuid7(millis: int, random: bytes) -> str:
 
 
 def is_uuid(event_id: str) -> bool:
-    """Whether an id is a UUID: only the canonical form counts (8-4-4-4-12 hexadecimal digits)."""
+    """Return whether an id is a UUID in its canonical form (8-4-4-4-12 hexadecimal digits)."""
     return _CANONICAL.fullmatch(event_id) is not None
 
 
 def row_id(application: str, event_id: str) -> uuid.UUID:
-    """Return the UUID that an event is stored by: its event_id, or a UUIDv5 of application and id."""
+    """Return the UUID of an event's row: its event_id, or a UUIDv5 of application and id if that is no UUID."""
     if is_uuid(event_id):
         return uuid.UUID(event_id)
     return uuid.uuid5(uuid.uuid5(_NAMESPACE, application), event_id)
 
 
 def source_id(source: str) -> str:
-    """Return the event_id of a record that came without one: a UUIDv5 of where it stands."""
+    """Return the event_id of a record without one: a UUIDv5 of its topic, partition and offset."""
     return str(uuid.uuid5(_NAMESPACE, source))

@@ -1,7 +1,7 @@
-"""JSON as senders really write it, and what of it can't be stored.
+"""Read JSON leniently, and find the values in it that cannot be stored.
 
-Python's reader takes NaN, Infinity, half surrogate pairs and numbers of any size; they are found here,
-each with its path, instead of failing the whole event.
+Python's reader accepts NaN, Infinity, half surrogate pairs and numbers of any size. These are reported here, each with
+its path, instead of failing the whole event.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from schemas.event import unstorable_character
 from schemas.verdict import Code, Violation
 
 MAX_DEPTH = 64
-"""The deepest nesting of arrays and objects in an event; the event itself is the first level."""
+"""Deepest nesting of arrays and objects in an event; the event itself is the first level."""
 
 MAX_DIGITS = 309
-"""The longest integer in digits: as many as the largest double has."""
+"""Longest integer in digits: as many as the largest double has."""
 
 MAX_EXPONENT = 400
-"""How far a number's last digit may stand from its point; doubles need less."""
+"""Largest distance of a number's last digit from its point; doubles need less."""
 
 MAX_WORDS = 256
-"""The longest path or message of a violation, in characters; with their number it bounds a rejected event."""
+"""Longest path or message of a violation, in characters; with MAX_VIOLATIONS it bounds a rejected event."""
 
 Location = tuple[str | int, ...]
 
@@ -33,11 +33,11 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class TooDeep(ValueError):
-    """JSON that is nested deeper than can be read."""
+    """JSON that is nested too deep to be read."""
 
 
 class _Unstorable:
-    """Stands for a number that is read, but can't be stored."""
+    """A placeholder for a number that cannot be stored."""
 
 
 def _read_int(text: str) -> int | _Unstorable:
@@ -58,7 +58,7 @@ _decoder = json.JSONDecoder(parse_int=_read_int, parse_float=_read_float)
 
 
 def loads(text: str) -> Any:
-    """Read lenient JSON. Raises TooDeep, or ValueError where it is no JSON at all."""
+    """Read JSON leniently. Raises TooDeep, or ValueError if it is not JSON at all."""
     try:
         return _decoder.decode(text)
     except RecursionError:
@@ -66,7 +66,7 @@ def loads(text: str) -> Any:
 
 
 def read_at(text: str, start: int) -> tuple[Any, int]:
-    """Read the JSON value that begins at `start`; returns it and where it ends. Raises as `loads` does."""
+    """Read the JSON value that starts at `start`; return it and its end. Raises as `loads` does."""
     try:
         return _decoder.raw_decode(text, start)
     except RecursionError:
@@ -89,16 +89,16 @@ def _step(key: str | int) -> str:
 
 
 class Violations(dict[str, Violation]):
-    """What was found at each JSON path; the first finding at a path stands."""
+    """Violations by JSON path; the first one at a path is kept."""
 
     def add(self, code: Code, at: Location, message: str) -> None:
-        """Record a violation, unless there is one at its path."""
+        """Add a violation, unless there is one at its path."""
         path = json_path(at)
         self.setdefault(path, Violation(code, path, replace_unstorable(message)[:MAX_WORDS]))
 
 
 def sanitize(value: Any, at: Location, found: Violations) -> Any:
-    """Return the value with what can't be stored replaced, and each such place recorded."""
+    """Return the value with everything that cannot be stored replaced, and record each such place."""
     match value:
         case str():
             return _sanitize_text(value, at, found)

@@ -1,7 +1,7 @@
-"""Judging: one raw record in, one verdict out. Total, and blind to the clock.
+"""Judge raw records: one record in, one verdict out, for any bytes and without reading a clock.
 
-An event that keeps every rule is recognised in one pass over its bytes. Whatever that pass does not
-take is examined a second time, slowly, so that every violation is listed with its path.
+An event that keeps every rule is recognised in one fast pass over its bytes. Any other event is read a second time,
+slowly, to list every violation with its path.
 """
 
 from __future__ import annotations
@@ -17,26 +17,25 @@ from schemas.event import SentEvent, in_utc
 from schemas.record import Envelope, RawRecord, open_envelope
 from schemas.rules import Rules
 from schemas.verdict import Accepted, Verdict
-from schemas.violations import examine
+from schemas.violations import collect_violations
 
 
 def judge(raw: RawRecord, rules: Rules) -> Verdict:
     """Judge one raw record.
 
-    Any bytes get a verdict, and no clock is read: a replay under the same rules judges as the first
-    run did.
+    Any bytes get a verdict, and no clock is read: a replay under the same rules gives the same verdicts.
     """
     return judge_value(raw.value or b"", open_envelope(raw), rules)
 
 
 def judge_value(value: bytes, envelope: Envelope, rules: Rules) -> Verdict:
-    """Judge a raw record's value, its envelope being open."""
-    return _accept(value, envelope, rules) or examine(value, envelope, rules)
+    """Judge a raw record's value, given its decoded envelope."""
+    return _accept(value, envelope, rules) or collect_violations(value, envelope, rules)
 
 
 _decoder = msgspec.json.Decoder(SentEvent)
 _BACKSLASH = ord("\\")
-"""A byte is found in a seventh of the time that bytes are."""
+"""As an integer: finding a byte takes a seventh of the time of finding bytes."""
 _half_a_pair_or_nul = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
 _far_exponent = re.compile(rb"[eE][+-]?\d{3,}[\s,\]}]")
 _many_digits = re.compile(rb"(?<!\d)\d{300}")
@@ -44,7 +43,7 @@ _object_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
-    """Recognise an event without fault; None leaves it to `examine`, which may still find none."""
+    """Recognise a valid event; None leaves the verdict to `collect_violations`, which may still accept it."""
     if len(value) > rules.max_event_bytes or (_BACKSLASH in value and _half_a_pair_or_nul.search(value)):
         return None
     try:
@@ -52,15 +51,15 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
         event_type = rules.type_of(sent.category, sent.name, sent.schema_version)
         if event_type is None or sent.session_id.encode() != envelope.key:
             return None
-        plain = event_type.plain
-        if plain is None:
+        fast = event_type.fast_payload
+        if fast is None:
             _check(event_type, bytes(sent.data))
         else:
-            plain.decoder.decode(sent.data)
-        if (plain is None or not plain.is_flat) and _maybe_unstorable(bytes(sent.data)):
+            fast.decoder.decode(sent.data)
+        if (fast is None or not fast.is_flat) and _maybe_unstorable(bytes(sent.data)):
             return None
         occurred_at = in_utc(sent.timestamp)
-    except Exception:  # whatever is wrong here, a rule's own bug included, is named by `examine`
+    except Exception:  # `collect_violations` names the fault, even a bug in a rule
         return None
     if rules.time_fault(occurred_at, envelope.received_at):
         return None
@@ -78,19 +77,19 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
 
 
 def _check(event_type: EventType, data: bytes) -> None:
-    """Hold a payload against its type.
+    """Check a payload against its type.
 
-    Raises msgspec.ValidationError for a number beyond a double, pydantic's for a broken rule, and whatever a rule's
-    bug does.
+    Raises msgspec.ValidationError for a number beyond a double, pydantic's for a broken rule, and any exception of a
+    rule with a bug.
     """
     _object_decoder.decode(data)
     event_type.check(data)
 
 
 def _maybe_unstorable(data: bytes) -> bool:
-    """Tell whether a payload might hold numbers or a depth that Postgres can't; errs on the side of true.
+    """Return whether a payload might hold numbers or a depth that Postgres cannot store; may wrongly return true.
 
-    What only long payloads can hold is looked for in those alone.
+    Faults that only long payloads can have are looked for in long payloads only.
     """
     if len(data) > 2 * json_reader.MAX_DEPTH and data.count(b"{") + data.count(b"[") >= json_reader.MAX_DEPTH:
         return True

@@ -1,4 +1,4 @@
-"""How an event type is written down: a pydantic model of its payload."""
+"""The base of event types: a pydantic model of the payload."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ class Payload(BaseModel):
         path: str
     ```
 
-    Values are taken as sent, never converted, and a field that is not named is `unknown_field`;
-    both can be changed with `model_config`. A subclass without a category is a base for others, no
-    event type.
+    Values are taken as sent, never converted, and a field that is not declared is an `unknown_field`; `model_config`
+    can change both. A subclass without a category is a base for others, not an event type.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -37,6 +36,6 @@ class Payload(BaseModel):
 
 
 class AnyPayload(Payload):
-    """Any JSON object: the rules of an unknown type, where the settings accept those."""
+    """Any JSON object: the rules of unknown types, if the settings accept those."""
 
     model_config = ConfigDict(extra="allow")

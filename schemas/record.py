@@ -1,4 +1,4 @@
-"""A record of Kafka as the rules see it, and the names of the headers it carries."""
+"""A record of Kafka as the rules see it, and the names of its headers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ APPLICATION = "application"
 RECEIVED_AT = "received_at"
 TRACEPARENT = "traceparent"
 GATEWAY_HEADERS = (EVENT_ID, APPLICATION, RECEIVED_AT, TRACEPARENT)
-"""What a gateway writes, in this order."""
+"""The headers of a gateway's record, in this order."""
 
 CATEGORY = "category"
 NAME = "name"
@@ -26,18 +26,18 @@ SOURCE = "source"
 CODES = "codes"
 REVISION = "revision"
 REPLAY = "replay"
-"""The run that published a record again; a run that was started later has a greater id. It replaces what was said of
-the same raw record before."""
+"""The run that published a verdict again; it replaces earlier verdicts on the same raw record. Later runs have greater
+ids."""
 REDRIVE = "redrive"
-"""Beside `replay`, where an operator has mended the event; the rejected one is kept, and marked."""
+"""Set beside `replay` when an operator corrected the event; the rejected event is kept and marked."""
 
 UNKNOWN_APPLICATION = "unknown"
 
 _MAX_HEADERS_BYTES = 2048
-"""What a gateway writes fits; what else may stand there could make a verdict too large to write."""
+"""Limit for headers that a verdict copies: a gateway's fit, others could make the verdict too large to write."""
 
 MAX_MILLIS = 221_845_392_000_000
-"""The latest time of reception, the beginning of the year 9000: windows reach beyond it."""
+"""The latest time of reception, the start of the year 9000: windows reach beyond it."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -66,7 +66,7 @@ class RawRecord(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record that was made here, with the face of one that was read."""
+    """A record made in this process; it satisfies `RawRecord`."""
 
     topic: str
     partition: int
@@ -78,18 +78,18 @@ class Record:
 
 
 def source_of(record: RawRecord) -> str:
-    """Return where a record stands, as `topic:partition:offset`."""
+    """Return a record's position as `topic:partition:offset`."""
     return f"{record.topic}:{record.partition}:{record.offset}"
 
 
 def place(topic: str, partition: int, offset: int | None = None) -> dict[str, str | int]:
-    """Return where a record stands, or a partition, as the fields of a log line."""
+    """Return the position of a record, or a partition, as the fields of a log line."""
     found: dict[str, str | int] = {"topic": topic, "partition": partition}
     return found if offset is None else found | {"offset": offset}
 
 
 def log_fields(record: RawRecord) -> dict[str, str | int]:
-    """Return where a record stands, and its event_id, as the fields of a log line; nothing of what was sent."""
+    """Return a record's position and event_id as the fields of a log line; nothing of its value."""
     where = place(record.topic, record.partition, record.offset)
     return where | {"event_id": open_envelope(record).event_id}
 
@@ -105,7 +105,7 @@ def to_millis(moment: datetime) -> int:
 
 
 def place_in_source(headers: Headers) -> tuple[int, int] | None:
-    """Return partition and offset of the raw record that a verdict was made of, None where no header tells."""
+    """Return partition and offset of a verdict's raw record, None without a readable source header."""
     try:
         _, partition, offset = dict(headers)[SOURCE].rsplit(b":", 2)
         return int(partition), int(offset)
@@ -114,10 +114,10 @@ def place_in_source(headers: Headers) -> tuple[int, int] | None:
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """What a raw record says about its event, apart from the value.
+    """The headers of a raw record, decoded.
 
-    A record that no gateway wrote has an application called `unknown`, the record's own time, and an
-    event_id made of where it stands. `headers` are those that a gateway wrote, as its verdict carries them on.
+    A record that no gateway wrote has the application `unknown`, the record's own time, and an event_id made of its
+    position. `headers` are those of a gateway, which the verdict copies; None for other records.
     """
 
     event_id: str
@@ -128,7 +128,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
 
 def open_envelope(raw: RawRecord) -> Envelope:
-    """Read a raw record's headers. Never fails: what is unreadable counts as absent."""
+    """Decode a raw record's headers. Never fails: an unreadable header counts as absent."""
     headers = raw.headers
     if len(headers) == 4:  # nearly always, and faster than by name
         (first, event_id), (second, application), (third, received_at), (fourth, traceparent) = headers
@@ -156,7 +156,7 @@ def _text(header: bytes) -> str:
 
 @lru_cache(maxsize=4096)
 def _read(application: bytes | None, received_at: bytes | None) -> tuple[str, datetime | None]:
-    """Read the headers that the records of one request have in common."""
+    """Decode the headers that the records of one request have in common."""
     return _text(application or b"") or UNKNOWN_APPLICATION, _moment(received_at or b"")
 
 

@@ -1,4 +1,4 @@
-"""What events are held against: the catalogue, and the limits that hold for every type."""
+"""The rules for events: the catalogue, and limits that hold for every type."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from schemas.payload import AnyPayload
 from schemas.verdict import Code
 
 MAX_VERSION = 2**31 - 1
-"""The highest version of an event type, as an integer of four bytes holds it."""
+"""The highest version of an event type: the largest four-byte integer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of one deployment. Two processes with equal rules judge alike."""
+    """The rules of one deployment. Processes with equal rules give equal verdicts."""
 
     catalogue: Catalogue
     max_event_bytes: int = 64 * 1024
@@ -24,18 +24,18 @@ class Rules:
     accept_unknown_types: bool = False
 
     def type_of(self, category: str, name: str, version: int | None = None) -> EventType | None:
-        """Return the rules of a type, of its latest version unless one is given; None where there are none."""
+        """Return an event type, in its latest version unless one is given; None if it is unknown."""
         return self.catalogue.find(category, name, version) or self._unknown(category, name, version)
 
     def _unknown(self, category: str, name: str, version: int | None) -> EventType | None:
-        """Return a type that takes anything, where the settings accept unknown types and this is one."""
+        """Return a type that accepts any payload, if the settings accept unknown types and this is one."""
         if not self.accept_unknown_types or self.catalogue.find(category, name):
             return None
         possible = version is None or 1 <= version <= MAX_VERSION
         return EventType(category, name, version or 1, AnyPayload) if possible else None
 
     def time_fault(self, occurred_at: datetime, received_at: datetime) -> tuple[Code, str] | None:
-        """Hold a timestamp against the time the gateway received the event; None when it may pass."""
+        """Check a timestamp against the time of reception; return None when it is valid."""
         if occurred_at - received_at > self.max_future:
             seconds = self.max_future.total_seconds()
             return Code.FUTURE_TIMESTAMP, f"more than {seconds:g} s after the event was received"

@@ -1,4 +1,4 @@
-"""The summary of a session, and how one verdict changes it."""
+"""The summary of a session, updated by verdicts."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ import msgspec
 from schemas.verdict import Accepted, Verdict
 
 MAX_TYPES = 300
-"""How many event types a summary counts by name, so that it has a bound; those beyond it count as one."""
+"""Most event types that a summary counts by name, to bound its size; all others count as OTHER_TYPES."""
 
 OTHER_TYPES = "other/other"
 
 
-class Status(StrEnum):
-    """Whether more events are expected. A late event opens a closed session again."""
+class SessionStatus(StrEnum):
+    """The state of a session: open while events are expected. A late event opens a closed session again."""
 
     OPEN = "open"
     CLOSED = "closed"
 
 
-_OPEN = Status.OPEN
-"""Looked up in its class, which is slow, it would take a tenth of the time of all that is done with a verdict here."""
+_OPEN = SessionStatus.OPEN
+"""A module constant: looking it up in its class would take a tenth of the time of `add`."""
 
 
 class SessionSummary(msgspec.Struct, gc=False):
-    """What is known of one session; encoded as it stands, the value of topic `sessions`.
+    """The summary of one session; encoded, it is the value of a `sessions` record.
 
-    `revision` grows by one with every change, so that of two summaries the newer one is known.
-    `started_at` and `ended_at` are the times of the first and last event as they occurred, null while
-    only rejected events came. `updated_at` is how far the partition was when the last one came: the latest
-    time of reception so far, of any session.
+    `revision` grows by one with every change, so of two summaries the newer one is known. `started_at` and `ended_at`
+    are the times at which the first and last event occurred, null while all events were rejected. `updated_at` is the
+    partition's time at the last event: the latest time of reception so far, of any session.
     """
 
     session_id: str
     applications: list[str]
     revision: int
-    status: Status
+    status: SessionStatus
     started_at: datetime | None
     ended_at: datetime | None
     event_count: int
@@ -49,7 +48,7 @@ class SessionSummary(msgspec.Struct, gc=False):
     updated_at: datetime
 
     def add(self, verdict: Verdict, now: datetime) -> None:
-        """Take one more verdict of this session into account; `now` is the partition's time, no clock's."""
+        """Update the summary by a verdict on an event of the session; `now` is the partition's time, not a clock's."""
         self.revision += 1
         self.status = _OPEN
         self.updated_at = now
@@ -77,18 +76,18 @@ class SessionSummary(msgspec.Struct, gc=False):
         counts[event_type] = counts.get(event_type, 0) + 1
 
     def close(self) -> None:
-        """Mark the session as closed: nothing came for longer than the gap."""
+        """Mark the session as closed: no event came for longer than the gap."""
         self.revision += 1
-        self.status = Status.CLOSED
+        self.status = SessionStatus.CLOSED
 
 
 def new_session(session_id: str, now: datetime) -> SessionSummary:
-    """Begin the summary of a session that is unknown so far."""
+    """Make the summary of a new session."""
     return SessionSummary(
         session_id=session_id,
         applications=[],
         revision=0,
-        status=Status.OPEN,
+        status=SessionStatus.OPEN,
         started_at=None,
         ended_at=None,
         event_count=0,
@@ -105,10 +104,10 @@ _decoder = msgspec.json.Decoder(SessionSummary)
 
 
 def encode_session(summary: SessionSummary) -> bytes:
-    """Return the summary as the JSON that topic `sessions` carries."""
+    """Encode a summary as JSON, the value of a `sessions` record."""
     return _encoder.encode(summary)
 
 
 def decode_session(value: bytes) -> SessionSummary:
-    """Read a value of topic `sessions`. Raises msgspec.DecodeError on anything else."""
+    """Decode the value of a `sessions` record. Raises msgspec.DecodeError on anything else."""
     return _decoder.decode(value)

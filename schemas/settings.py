@@ -1,4 +1,4 @@
-"""The settings: environment variables `EYE_...`, read once and passed down."""
+"""The settings: environment variables `EYE_...`, read once and passed on."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
 LogFormat = Literal["auto", "json", "text"]
 
 SECRETS_DIR = "/run/secrets"
-"""Where files with settings lie, unless EYE_SECRETS_DIR names another directory."""
+"""Directory of files with settings, unless EYE_SECRETS_DIR names another one."""
 
 
 class Settings(BaseSettings):
     """Every setting, with its default; `EYE_` and the name in capitals is its environment variable.
 
-    What no variable says, a file of that name in the secrets directory may.
+    A setting without a variable is read from the file of that name in the secrets directory, if there is one.
     """
 
     model_config = SettingsConfigDict(env_prefix="EYE_", extra="ignore", frozen=True)
 
-    # where things are
+    # addresses and directories
     data_dir: Path = Field(Path(".eye"), description="Directory of the local stack, its key and its locks.")
     kafka_bootstrap_servers: str | None = Field(
         None, description="host:port,... of Kafka. Empty: `eye up` starts one on this machine."
@@ -196,19 +196,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read variables, then files of the secrets directory, where there is one."""
+        """Read variables first, then files of the secrets directory."""
         directory = Path(os.environ.get("EYE_SECRETS_DIR") or SECRETS_DIR)
         secrets = [SecretsSettingsSource(settings_cls, directory)] if directory.is_dir() else []
         return (init_settings, env_settings, *secrets)
 
     @property
     def applications_file(self) -> Path:
-        """Where the keys are kept."""
+        """The file with the applications' keys."""
         return self.applications or self.data_dir / "applications.toml"
 
     @property
     def spool_directory(self) -> Path:
-        """Where the gateways' spools are."""
+        """The directory of the gateways' spools."""
         return self.spool_dir or self.data_dir / "spool"
 
     @property
@@ -223,19 +223,19 @@ class Settings(BaseSettings):
 
     @property
     def dsn(self) -> str:
-        """Postgres' connection string. Raises SettingsError where none is set."""
+        """The connection string of Postgres. Raises SettingsError if none is set."""
         if self.postgres_dsn is None:
             raise SettingsError("EYE_POSTGRES_DSN is not set: name a Postgres, or start one with `eye up`.")
         return self.postgres_dsn.get_secret_value()
 
     @property
     def read_dsn(self) -> str | None:
-        """Connection string for reads; None where no Postgres is named."""
+        """The connection string for reads; None without a Postgres."""
         dsn = self.postgres_read_dsn or self.postgres_dsn
         return dsn.get_secret_value() if dsn else None
 
     def rules(self) -> Rules:
-        """Return the rules events are held against, the catalogue loaded. Raises CatalogueError."""
+        """Load the catalogue and return the rules for events. Raises CatalogueError."""
         return Rules(
             load_catalogue(self.event_types),
             max_event_bytes=self.max_event_bytes,
@@ -245,7 +245,7 @@ class Settings(BaseSettings):
         )
 
     def kafka_client(self) -> dict[str, Any]:
-        """Return what every aiokafka client is made with. Raises SettingsError without bootstrap servers."""
+        """Return the options of every aiokafka client. Raises SettingsError without bootstrap servers."""
         if self.kafka_bootstrap_servers is None:
             raise SettingsError("EYE_KAFKA_BOOTSTRAP_SERVERS is not set: name a Kafka, or start one with `eye up`.")
         if not all(_ADDRESS.fullmatch(address.strip()) for address in self.kafka_bootstrap_servers.split(",")):
@@ -265,7 +265,7 @@ class Settings(BaseSettings):
         return options
 
     def kafka_ssl(self) -> ssl.SSLContext | None:
-        """Return the TLS context for Kafka, verifying the broker; None where TLS is off."""
+        """Return the TLS context for Kafka, which verifies the broker; None without TLS."""
         if not self.kafka_security_protocol.endswith("SSL"):
             return None
         try:
@@ -278,4 +278,4 @@ class Settings(BaseSettings):
 
 
 class SettingsError(Exception):
-    """A setting that is missing or can't be used; the message says which and what to do."""
+    """A setting that is missing or cannot be used; the message says which one and what to do."""

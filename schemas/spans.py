@@ -1,4 +1,4 @@
-"""What the processes tell a tracing system, where one is asked for: the words alone, nobody is told here."""
+"""The interface by which processes report spans to a tracing system."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Protocol
 
 
 class Spans(Protocol):
-    """The spans of one process. Context travels as W3C `traceparent`s."""
+    """The spans of one process. Context is passed as W3C `traceparent`s."""
 
     def request(self, route: str, traceparent: str | None) -> AbstractContextManager[str | None]:
-        """Enclose a request with events in a span, a child of the sender's; gives the span's own traceparent."""
+        """Enclose a request with events in a span, a child of the sender's; yields the span's own traceparent."""
 
     def chunk(
         self, topic: str, partition: int, first_offset: int, records: int, traceparents: Collection[str]
     ) -> AbstractContextManager[None]:
-        """Enclose the work on a chunk in a span with a link to each of these; where there is one alone, its child."""
+        """Enclose the work on a chunk in a span with a link to each traceparent; of a single one it is the child."""
 
     def flush(self) -> None:
-        """Send what has not been sent, within a moment; what can't be is lost."""
+        """Send pending spans, waiting briefly; spans that cannot be sent are lost."""

@@ -1,4 +1,4 @@
-"""The four topics, as they are named, partitioned and kept."""
+"""The four topics: names, partitions, retention; and the names of the sinks that read them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How a topic is created. `replication_factor` None: the broker's default."""
+    """The properties that a topic is created with. `replication_factor` None: the broker's default."""
 
     name: str
     partitions: int
@@ -36,8 +36,18 @@ def topic_names(settings: Settings) -> Topics:
     return Topics(f"{prefix}events.raw", f"{prefix}events.validated", f"{prefix}events.rejected", f"{prefix}sessions")
 
 
+def sink_names(settings: Settings) -> dict[str, str]:
+    """Return, by topic, the name of the sink that stores it: the deployment's group and the table's name."""
+    topics, group = topic_names(settings), settings.group
+    return {
+        topics.validated: f"{group}events",
+        topics.rejected: f"{group}rejected_events",
+        topics.sessions: f"{group}sessions",
+    }
+
+
 def topic_specs(settings: Settings) -> list[TopicSpec]:
-    """Return how the four topics have to be; all have the same number of partitions."""
+    """Return the properties of the four topics; all have the same number of partitions."""
     names = topic_names(settings)
     hours = {
         names.raw: settings.raw_retention_hours,

@@ -1,4 +1,4 @@
-"""What judging a raw record ends in: an accepted event, or a rejected one with every reason."""
+"""The verdict on a raw record: an accepted event, or a rejected one with every reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 class Code(StrEnum):
-    """Why an event breaks a rule. Applications and dashboards rely on these: never renamed."""
+    """The kinds of broken rules. Applications and dashboards rely on the codes: never rename one."""
 
     NOT_JSON = "not_json"
     NOT_AN_OBJECT = "not_an_object"
@@ -28,7 +28,7 @@ class Code(StrEnum):
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """One broken rule: its code, the JSON path of the value at fault, a sentence for people."""
+    """One broken rule: its code, the JSON path of the invalid value, a sentence for people."""
 
     code: Code
     path: str
@@ -36,7 +36,7 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
-    """An event that keeps every rule; encoded as it stands, the value of `events.validated`.
+    """An event that keeps every rule; encoded, it is the value of an `events.validated` record.
 
     `data` is the payload's JSON, byte for byte as sent.
     """
@@ -53,11 +53,10 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False):
-    """An event that breaks at least one rule; encoded as it stands, the value of `events.rejected`.
+    """An event that breaks at least one rule; encoded, it is the value of an `events.rejected` record.
 
-    What could be read is there, the rest is null. `raw` is the record's value: as text, or as base64
-    where it is no UTF-8 or has control characters. Only a value above the size limit is cut
-    (`raw_truncated`); all of it is still in `events.raw`.
+    Fields that could not be read are null. `raw` is the record's value: as text, or as base64 if it is not UTF-8 or
+    has control characters. Only a value above the size limit is cut (`raw_truncated`); `events.raw` has all of it.
     """
 
     event_id: str
@@ -86,15 +85,15 @@ _rejected_decoder = msgspec.json.Decoder(Rejected)
 
 
 def encode(verdict: Verdict) -> bytes:
-    """Return the verdict as the JSON that its topic carries."""
+    """Encode a verdict as JSON, the value of its topic's record."""
     return _encoder.encode(verdict)
 
 
 def decode_accepted(value: bytes) -> Accepted:
-    """Read a value of `events.validated`. Raises msgspec.DecodeError on anything else."""
+    """Decode the value of an `events.validated` record. Raises msgspec.DecodeError on anything else."""
     return _accepted_decoder.decode(value)
 
 
 def decode_rejected(value: bytes) -> Rejected:
-    """Read a value of `events.rejected`. Raises msgspec.DecodeError on anything else."""
+    """Decode the value of an `events.rejected` record. Raises msgspec.DecodeError on anything else."""
     return _rejected_decoder.decode(value)

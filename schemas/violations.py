@@ -1,4 +1,4 @@
-"""The slow look at an event: every violation, each with its code and its JSON path."""
+"""Collect every violation of an event, each with its code and its JSON path; slow."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from schemas.rules import Rules
 from schemas.verdict import Accepted, Code, Rejected, Verdict
 
 MAX_VIOLATIONS = 100
-"""How many violations of one event are listed; hostile input could have millions."""
+"""Most violations that are listed of one event; hostile input could have millions."""
 
 
-def examine(value: bytes, envelope: Envelope, rules: Rules) -> Verdict:
-    """Judge a raw value with all its faults; an event without any is accepted."""
+def collect_violations(value: bytes, envelope: Envelope, rules: Rules) -> Verdict:
+    """Judge a raw value, listing all its violations; an event without any is accepted."""
     found = Violations()
     event = json_reader.sanitize(_read(value, rules.max_event_bytes, found), (), found)
     if not isinstance(event, dict):
@@ -50,20 +50,23 @@ def examine(value: bytes, envelope: Envelope, rules: Rules) -> Verdict:
 
 
 def _read(value: bytes, max_bytes: int, found: Violations) -> Any:
-    """Return the JSON document, or None where it is no object, with the reason recorded."""
+    """Return the JSON object; None, with the reason recorded, if there is none."""
     if len(value) > max_bytes:
-        return found.add(Code.TOO_LARGE, (), f"{len(value)} bytes; the limit is {max_bytes}")
+        found.add(Code.TOO_LARGE, (), f"{len(value)} bytes; the limit is {max_bytes}")
+        return None
     try:
         document = json_reader.loads(value.decode())
     except UnicodeDecodeError as error:
-        return found.add(Code.NOT_JSON, (), f"no UTF-8 at byte {error.start}")
+        found.add(Code.NOT_JSON, (), f"no UTF-8 at byte {error.start}")
     except json_reader.TooDeep as error:
-        return found.add(Code.TOO_DEEP, (), str(error))
+        found.add(Code.TOO_DEEP, (), str(error))
     except ValueError as error:
-        return found.add(Code.NOT_JSON, (), str(error))
-    if not isinstance(document, dict):
-        return found.add(Code.NOT_AN_OBJECT, (), "an event is a JSON object")
-    return document
+        found.add(Code.NOT_JSON, (), str(error))
+    else:
+        if isinstance(document, dict):
+            return document
+        found.add(Code.NOT_AN_OBJECT, (), "an event is a JSON object")
+    return None
 
 
 def _check_fields(event: dict[str, Any], found: Violations) -> None:
@@ -85,7 +88,7 @@ def _check_fields(event: dict[str, Any], found: Violations) -> None:
 
 
 def _check_key(event: dict[str, Any], envelope: Envelope, found: Violations) -> None:
-    """A session stands in one partition, so that its records carry it as their key."""
+    """Check that the record's key is the session_id, which keeps a session in one partition."""
     session_id = event.get("session_id")
     if isinstance(session_id, str) and session_id.encode() != envelope.key:
         found.add(Code.BAD_VALUE, ("session_id",), "the record's key is not the session_id")
@@ -108,7 +111,7 @@ def _check_timestamp(event: dict[str, Any], envelope: Envelope, rules: Rules, fo
 
 
 def _check_payload(event: dict[str, Any], rules: Rules, found: Violations) -> EventType | None:
-    """Hold the payload against its type's rules; returns the type, or None where there is none such."""
+    """Check the payload against its type's rules; return the type, or None if it is unknown."""
     category, name, version = event.get("category"), event.get("name"), event.get("schema_version")
     if not isinstance(category, str) or not isinstance(name, str):
         return None
@@ -152,7 +155,7 @@ class _DataAsSent(msgspec.Struct):
 
 
 def _data_as_sent(value: bytes, event: dict[str, Any]) -> msgspec.Raw:
-    """Return the payload's own bytes; written anew only where they are JSON in Python's reading alone."""
+    """Return the payload's own bytes; encode it again only if no other reader than Python's takes them as JSON."""
     try:
         return msgspec.json.decode(value, type=_DataAsSent).data
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -181,7 +184,7 @@ def _beginning(value: Any) -> str | None:
 
 
 def _as_text(value: bytes) -> tuple[str, Literal["utf-8", "base64"]]:
-    """Return the value as text, unless it holds what JSON would have to write at several times its length."""
+    """Return the value as text, or as base64 if JSON would escape it to several times its length."""
     try:
         text = value.decode()
     except UnicodeDecodeError:

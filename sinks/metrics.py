@@ -1,4 +1,4 @@
-"""What the sinks count and time."""
+"""The sinks' metrics."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from sinks.table_stats import Storage
+from sinks.table_stats import TableStats
 from stream.runner import buckets
 
 
 class SinkMetrics:
-    """The sinks' metrics, in a registry of their own; `table` is a table's name without its schema."""
+    """The sinks' metrics, registered in a registry; `table` is a table's name without its schema."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._records = Counter(
@@ -25,7 +25,7 @@ class SinkMetrics:
         self._refused = Counter(
             "eye_sinks_refused_total", "Records that Postgres refused for good.", ["table"], registry=registry
         )
-        self._frozen = Counter(
+        self._stale_owners = Counter(
             "eye_sinks_frozen_sessions_total",
             "Sessions of frozen workers that were ended, since they held a position.",
             ["table"],
@@ -58,7 +58,7 @@ class SinkMetrics:
 
     @contextmanager
     def chunk(self, table: str) -> Iterator[None]:
-        """Time the work on one chunk; what fails is not counted."""
+        """Time the work on one chunk, unless it fails."""
         with self._seconds.labels(table).time():
             yield
 
@@ -67,20 +67,20 @@ class SinkMetrics:
         return self._copy.labels(table).time()
 
     def count(self, table: str, *, records: int, rows: int, refused: int) -> None:
-        """Count what a committed chunk led to."""
+        """Count the rows of a committed chunk."""
         self._chunk_records.labels(table).observe(records)
         self._records.labels(table).inc(records)
         self._rows.labels(table).inc(rows)
         self._refused.labels(table).inc(refused)
 
-    def count_frozen(self, table: str) -> None:
-        """Count a session that was ended since its worker is frozen."""
-        self._frozen.labels(table).inc()
+    def count_stale_owner(self, table: str) -> None:
+        """Count a stale owner's session that was ended."""
+        self._stale_owners.labels(table).inc()
 
-    def show(self, storage: Storage, now: datetime) -> None:
-        """Show the state of the tables."""
-        self._months_ahead.set(storage.months_ahead)
-        self._default_rows.set(storage.default_rows)
-        self._database.set(storage.database_bytes)
-        for table, moment in storage.oldest.items():
+    def show(self, stats: TableStats, now: datetime) -> None:
+        """Set the gauges of the tables' state."""
+        self._months_ahead.set(stats.months_ahead)
+        self._default_rows.set(stats.default_rows)
+        self._database.set(stats.database_bytes)
+        for table, moment in stats.oldest.items():
             self._oldest.labels(table).set((now - moment).total_seconds() if moment else 0)

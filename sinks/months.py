@@ -1,19 +1,19 @@
-"""The monthly partitions of eye.events, made ahead of need."""
+"""Make the monthly partitions of eye.events ahead of need."""
 
 from __future__ import annotations
 
 from sinks.postgres.pool import Pool, lend
 
 AHEAD_MONTHS = 3
-"""How many months after this one have a partition."""
+"""Number of months after this one that get a partition."""
 
 _MAKE = "select * from eye.make_event_partitions(%s)"
 
 
 async def make_partitions(pool: Pool) -> list[str]:
-    """Make the partitions that are missing and return their names. Raises psycopg.Error.
+    """Make the missing partitions and return their names. Raises psycopg.Error.
 
-    Writers to the default partition may have to wait for a moment, so this waits for them only briefly.
+    Waits at most 3 s for a lock, since writers queue behind it meanwhile.
     """
     async with lend(pool) as connection, connection.transaction():
         await connection.execute("set local lock_timeout = '3s'")

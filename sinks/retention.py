@@ -1,8 +1,8 @@
-"""What is kept for how long: old partitions of eye.events dropped, old rejected events and sessions deleted.
+"""Retention: drop old partitions of eye.events, delete old rejected events, sessions and records of replacements.
 
-A key in eye.event_keys keeps its event from being stored twice, so it stays for as long as the row does, and the
-row for as long as Kafka may hold a record of it: what has left cannot come back by itself. That a verdict was replaced
-is known for as long as Kafka may hold the first one, and a rejected event's attempts for as long as the event.
+A key in eye.event_keys prevents that its event is stored twice, so it is kept as long as the row, and the row as long
+as Kafka may hold a record of it: an expired event cannot come back by itself. A replaced verdict is remembered as long
+as Kafka may hold the first one, and the attempts of a rejected event as long as the event.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from schemas.settings import Settings
 log = logging.getLogger(__name__)
 
 SEGMENT = timedelta(days=7)
-"""Kafka deletes whole segments, so that a record may outlive its topic's retention by as much (segment.ms)."""
+"""Longest time that a record may outlive its topic's retention, since Kafka deletes whole segments (segment.ms)."""
 
 BATCH_ROWS = 5_000
 BATCH_BLOCKS = 256
 
-_ALONE = "select pg_try_advisory_lock(hashtext('eye.operations.retention'))"
-_NO_LONGER_ALONE = "select pg_advisory_unlock(hashtext('eye.operations.retention'))"
+_LOCK = "select pg_try_advisory_lock(hashtext('eye.operations.retention'))"
+_UNLOCK = "select pg_advisory_unlock(hashtext('eye.operations.retention'))"
 
 _PARTITIONS = r"""
 select class.relname, class.relispartition from pg_class class
@@ -79,7 +79,7 @@ select count(*) from gone
 
 
 def _delete_batch(table: LiteralString, due: LiteralString) -> LiteralString:
-    """Return the statement that deletes some of what is due in a table."""
+    """Return the statement that deletes a batch of a table's expired rows."""
     some = f"delete from {table} where ctid = any(array(select ctid from {due} limit %(batch)s)) returning 1"
     return f"with gone as ({some}) select count(*) from gone"
 
@@ -94,9 +94,9 @@ delete from eye.sessions where ctid >= {first}::tid and ctid < {end}::tid and up
 
 
 class Policy(NamedTuple):
-    """How long rows are kept; None: for ever. `events` count from when they occurred and were received.
+    """The ages at which rows expire; None: never. The age of `events` counts from occurrence and reception.
 
-    `replaced` verdicts count from the start of the run that replaced them, which is in the run's id.
+    The age of `replaced` verdicts counts from the start of the run that replaced them, which is in the run's id.
     """
 
     events: timedelta | None
@@ -107,7 +107,7 @@ class Policy(NamedTuple):
 
 @dataclass(slots=True)
 class Expired:
-    """What is due, or was taken out: names of partitions, and numbers of rows beside them."""
+    """Expired or deleted: names of partitions, and numbers of rows in other tables."""
 
     partitions: list[str]
     default_events: int
@@ -118,12 +118,12 @@ class Expired:
 
     @property
     def anything(self) -> bool:
-        """Whether there is any of it."""
+        """True if there is at least one partition or row."""
         return any(astuple(self))
 
 
 def policy_of(settings: Settings) -> Policy:
-    """Return how long rows are kept: events at least as long as Kafka may hold records of them."""
+    """Return the policy of the settings; events are kept at least as long as Kafka may hold records of them."""
     in_kafka = timedelta(hours=max(settings.raw_retention_hours, settings.validated_retention_hours)) + SEGMENT
     events = _days(settings.events_retention_days)
     verdicts = timedelta(hours=max(settings.validated_retention_hours, settings.rejected_retention_hours))
@@ -140,7 +140,7 @@ def _days(days: int | None) -> timedelta | None:
 
 
 async def find_expired(connection: AsyncConnection, policy: Policy, now: datetime) -> Expired:
-    """Return what is due now, and change nothing. Raises psycopg.Error."""
+    """Return the partitions and rows that have expired; change nothing. Raises psycopg.Error."""
     return Expired(
         partitions=[name for name, _ in await _due(connection, policy, now)],
         default_events=await _count(connection, _DEFAULT, now, policy.events),
@@ -152,13 +152,13 @@ async def find_expired(connection: AsyncConnection, policy: Policy, now: datetim
 
 
 async def take_out_expired(connection: AsyncConnection, policy: Policy, now: datetime) -> Expired | None:
-    """Take out what is due, and return it; None when somebody else is at it.
+    """Delete the expired partitions and rows, and return them; None when another process is doing it.
 
-    The connection is in autocommit mode. Writers wait only while a partition is detached, 3 s at most: all
-    else is done in small transactions, and may be cut off and begun again at any point. Raises psycopg.Error.
+    The connection is in autocommit mode. Writers wait only while a partition is detached, 3 s at most: everything else
+    is done in small transactions, and can be interrupted and repeated at any point. Raises psycopg.Error.
     """
-    async with _alone(connection) as alone:
-        if not alone:
+    async with _locked(connection) as locked:
+        if not locked:
             return None
         due = await _due(connection, policy, now)
         for partition, attached in due:
@@ -175,20 +175,20 @@ async def take_out_expired(connection: AsyncConnection, policy: Policy, now: dat
 
 
 @asynccontextmanager
-async def _alone(connection: AsyncConnection) -> AsyncIterator[bool]:
-    """Hold the lock of retention, if nobody else does."""
-    taken = (await (await connection.execute(_ALONE)).fetchone()) == (True,)
+async def _locked(connection: AsyncConnection) -> AsyncIterator[bool]:
+    """Hold the lock of retention; yield False if another process holds it."""
+    taken = (await (await connection.execute(_LOCK)).fetchone()) == (True,)
     try:
         yield taken
     finally:
         if taken and not connection.broken:
-            await connection.execute(_NO_LONGER_ALONE)
+            await connection.execute(_UNLOCK)
 
 
 async def _due(connection: AsyncConnection, policy: Policy, now: datetime) -> list[tuple[str, bool]]:
-    """Return the partitions whose month is over for long enough, and whether each is still attached.
+    """Return the expired monthly partitions, and whether each is still attached.
 
-    Those of this month and the last are never among them: they are made again and again.
+    Those of this month and the last are never among them, since `make_partitions` would make them again.
     """
     if policy.events is None:
         return []
@@ -209,9 +209,9 @@ def _end_of(partition: str) -> datetime:
 
 
 async def _drop_partition(connection: AsyncConnection, partition: str, attached: bool, horizon: datetime) -> None:
-    """Detach a partition, put back what was received lately, forget the other keys, and drop it.
+    """Detach a partition, move late rows to the default partition, delete the other keys, drop the partition.
 
-    What is put back stands in the default partition from then on, where it is deleted in its time.
+    Late rows, received within the retention time, are deleted from the default partition when they expire.
     """
     name = sql.Identifier(partition)
     if attached:
@@ -228,7 +228,7 @@ async def _drop_partition(connection: AsyncConnection, partition: str, attached:
 
 
 async def _ranges(connection: AsyncConnection, table: str) -> AsyncIterator[tuple[sql.Literal, sql.Literal]]:
-    """Yield a table's stretches of blocks, so that each transaction is a small one."""
+    """Yield ranges of a table's blocks, one for each small transaction."""
     row = await (await connection.execute(_BLOCKS, (table,))).fetchone()
     for first in range(0, row[0] if row else 0, BATCH_BLOCKS):
         yield sql.Literal(f"({first},0)"), sql.Literal(f"({first + BATCH_BLOCKS},0)")
@@ -242,7 +242,7 @@ async def _count(connection: AsyncConnection, what: LiteralString, now: datetime
 
 
 async def _delete(connection: AsyncConnection, statement: LiteralString, now: datetime, kept: timedelta | None) -> int:
-    """Delete batch after batch until nothing is left; returns how many rows that were."""
+    """Delete expired rows batch by batch; return their number."""
     number = 0
     while kept is not None:
         wanted = {"horizon": now - kept, "batch": BATCH_ROWS}
@@ -254,7 +254,7 @@ async def _delete(connection: AsyncConnection, statement: LiteralString, now: da
 
 
 async def _delete_sessions(connection: AsyncConnection, now: datetime, kept: timedelta | None) -> int:
-    """Delete sessions by stretches of the table: an index on a time that changes would slow down every update."""
+    """Delete sessions by ranges of blocks: an index on updated_at would slow down every update."""
     number = 0
     if kept is not None:
         async for first, end in _ranges(connection, "eye.sessions"):

@@ -1,4 +1,4 @@
-"""The state of the tables: partitions ahead of need, rows that have none, and the oldest rows."""
+"""Statistics of the tables: partitions ahead of need, rows without a month's partition, oldest rows, size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from psycopg import AsyncConnection
 
 COUNTED_ROWS = 100_000
-"""Rows of the default partition are counted up to this many."""
+"""Rows of the default partition are counted up to this number."""
 
 _STATE = """
 select array(select inhrelid::regclass::text from pg_inherits where inhparent = 'eye.events'::regclass),
@@ -22,8 +22,8 @@ select array(select inhrelid::regclass::text from pg_inherits where inhparent = 
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
-    """Months after this one that have a partition, rows of the default one, size of all, the oldest row by table."""
+class TableStats:
+    """Months after this one with a partition, rows of the default one, bytes of the database, oldest row by table."""
 
     months_ahead: int
     default_rows: int
@@ -31,12 +31,12 @@ class Storage:
     oldest: Mapping[str, datetime | None]
 
 
-async def storage_state(connection: AsyncConnection) -> Storage:
-    """Look at the tables. Raises psycopg.Error."""
+async def read_table_stats(connection: AsyncConnection) -> TableStats:
+    """Read the statistics. Raises psycopg.Error."""
     row = await (await connection.execute(_STATE, (COUNTED_ROWS,))).fetchone()
     assert row is not None
     partitions, default_rows, database_bytes, *oldest = row
-    return Storage(
+    return TableStats(
         months_ahead=_months_ahead({name.removeprefix("eye.") for name in partitions}, datetime.now(UTC)),
         default_rows=default_rows,
         database_bytes=database_bytes,
@@ -45,7 +45,7 @@ async def storage_state(connection: AsyncConnection) -> Storage:
 
 
 def _months_ahead(partitions: set[str], now: datetime) -> int:
-    """Count the months after this one, up to the first that has no partition."""
+    """Count the months after this one up to the first without a partition."""
     ahead = 0
     while True:
         month = now.year * 12 + now.month + ahead

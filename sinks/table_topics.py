@@ -1,4 +1,4 @@
-"""Which topic is stored in which table."""
+"""The topics that are stored, each with its table and the work on its partitions."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from functools import partial
 from typing import Any
 
 from schemas.settings import Settings
-from schemas.topics import topic_names
+from schemas.topics import sink_names, topic_names
+from sinks.group_commit import GroupCommit
 from sinks.metrics import SinkMetrics
-from sinks.postgres.group_commit import GroupCommit
 from sinks.postgres.pool import Pool
 from sinks.table_partition import TablePartition
+from sinks.tables.corrections import event_writer, rejected_writer
+from sinks.tables.events import event_rows
 from sinks.tables.refusals import set_aside, skip
-from sinks.tables.rows import event_rows, rejected_rows, session_rows
+from sinks.tables.rejected_events import rejected_rows
+from sinks.tables.sessions import SessionWriter, session_rows
 from sinks.tables.table import Table
-from sinks.tables.writers import Copying, EventWriter, RejectedWriter, SessionWriter
+from sinks.tables.writer import Timed
 from stream.runner.work import PartitionWork
 
 
-def table_works(
+def partition_works(
     settings: Settings, pool: Pool, metrics: SinkMetrics, bounds: Callable[[str, int], Awaitable[tuple[int, int]]]
 ) -> Mapping[str, Callable[[int], PartitionWork]]:
-    """Return, for each topic that is stored, what makes the work on one of its partitions.
+    """Return, by topic, a function that makes the work on one of its partitions.
 
-    `bounds` gives the earliest offset of a topic's partition in Kafka, and its end. A position belongs to the
-    settings' group: another group begins at the earliest offset, and finds the rows there already.
+    `bounds` returns the earliest offset of a topic's partition in Kafka and its end. A position belongs to the
+    settings' group: another group starts at the earliest offset, and finds the rows stored already.
     """
     share, group = settings.max_refused_share, GroupCommit(pool)
 
@@ -40,20 +43,31 @@ def table_works(
 
 
 def tables(settings: Settings, metrics: SinkMetrics | None = None) -> Mapping[str, Table[Any]]:
-    """Return, for each topic that is stored, the table it is stored in; `metrics` times every COPY."""
-    topics, group = topic_names(settings), settings.group
+    """Return, by topic, the table it is stored in; `metrics` times every COPY."""
+    topics, sinks = topic_names(settings), sink_names(settings)
 
-    def copying(table: str) -> Copying:
+    def timed(table: str) -> Timed:
         return partial(metrics.copying, table) if metrics is not None else nullcontext
 
-    return {
-        topics.validated: Table("events", f"{group}events", event_rows, EventWriter(copying("events")), set_aside),
-        topics.rejected: Table(
-            "rejected_events",
-            f"{group}rejected_events",
-            rejected_rows,
-            RejectedWriter(copying("rejected_events")),
-            set_aside,
-        ),
-        topics.sessions: Table("sessions", f"{group}sessions", session_rows, SessionWriter(copying("sessions")), skip),
-    }
+    events = Table(
+        name="events",
+        sink=sinks[topics.validated],
+        make_rows=event_rows,
+        writer=event_writer(timed("events")),
+        set_aside=set_aside,
+    )
+    rejected_events = Table(
+        name="rejected_events",
+        sink=sinks[topics.rejected],
+        make_rows=rejected_rows,
+        writer=rejected_writer(timed("rejected_events")),
+        set_aside=set_aside,
+    )
+    sessions = Table(
+        name="sessions",
+        sink=sinks[topics.sessions],
+        make_rows=session_rows,
+        writer=SessionWriter(timed("sessions")),
+        set_aside=skip,
+    )
+    return {topics.validated: events, topics.rejected: rejected_events, topics.sessions: sessions}

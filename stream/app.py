@@ -1,8 +1,6 @@
-"""The stream's Faust app: one agent, from raw records to verdicts and sessions."""
+"""The stream's worker: judges raw records and groups them by session."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from aiokafka import TopicPartition
 from faust.types import TP
@@ -11,17 +9,14 @@ from prometheus_client import CollectorRegistry
 from schemas.settings import Settings
 from schemas.spans import Spans
 from schemas.topics import topic_names
-from stream.faust.app import ChunkApp
+from stream.faust.assembly import Stage, assemble_worker, make_app
 from stream.metrics import StreamMetrics
 from stream.partition import StreamPartition
-from stream.runner.instance import claim_instance
-from stream.runner.kafka_reader import Lookup
-from stream.runner.partitions import Partitions
-from stream.runner.work_spans import traced
 from stream.runner.worker import Worker
 
 _GATHER_MS = 100
-"""Ten transactions a second and partition are enough, where there are many; their cost is most of a small chunk's."""
+"""Gather records for this long when chunks are many: a transaction is most of the cost of a small chunk, and ten
+transactions a second and partition are enough."""
 
 
 def build_worker(settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None) -> Worker:
@@ -29,13 +24,14 @@ def build_worker(settings: Settings, registry: CollectorRegistry | None = None, 
     rules = settings.rules()
     registry = registry or CollectorRegistry()
     metrics = StreamMetrics(registry, [(known.category, known.name) for known in rules.catalogue])
-    app = ChunkApp(
-        settings,
+    stage = Stage(
         group=settings.stream_group,
-        instance=settings.instance or claim_instance(settings.data_dir, settings.stream_group),
+        agents={topic_names(settings).raw: "stream.app.judge_and_group"},
+        port=settings.stream_port,
         read_committed=False,
         gather_ms=_GATHER_MS,
     )
+    app = make_app(settings, stage)
 
     async def committed(raw: TopicPartition) -> int | None:
         return await app.chunk_consumer.committed(TP(raw.topic, raw.partition))
@@ -43,19 +39,4 @@ def build_worker(settings: Settings, registry: CollectorRegistry | None = None, 
     def make_work(topic: str, partition: int) -> StreamPartition:
         return StreamPartition(settings, rules, metrics, TopicPartition(topic, partition), committed)
 
-    partitions = Partitions(app.reading, traced(make_work, spans))
-
-    @app.agent(app.chunks(topic_names(settings).raw))
-    async def judge_and_group(chunks: Any) -> None:
-        """Hand each chunk of the raw topic to its partition, where it becomes verdicts and session updates."""
-        async for chunk in chunks:
-            partitions.hand(chunk)
-
-    address = (settings.worker_host, settings.stream_port) if settings.stream_port is not None else None
-    return Worker(
-        app,
-        partitions,
-        registry,
-        address=address,
-        make_lookup=lambda: Lookup(settings, committed_only=False),
-    )
+    return assemble_worker(settings, stage, app, make_work, registry, spans)

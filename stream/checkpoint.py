@@ -1,4 +1,4 @@
-"""One Kafka transaction for each chunk: what it led to, and how far the raw topic is done."""
+"""One Kafka transaction for each chunk: its results and the raw topic's next offset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.settings import Settings
 log = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES = 900_000
-"""Largest batch; brokers take 1 MiB by default, overhead included."""
+"""Size of the largest batch; brokers accept 1 MiB by default, overhead included."""
 
 _REQUEST_MS = 30_000
 _TRANSACTION_MS = 60_000
@@ -24,14 +24,13 @@ _STOP_SECONDS = 2.0
 
 
 OutgoingRecord = tuple[bytes | None, bytes, Headers]
-"""A record to be written: key, value, headers."""
+"""A record to write: key, value, headers."""
 
 
 class Checkpoint:
     """The transactions of one raw partition, under a transactional id of its own.
 
-    Whoever opens it last is the only one who can commit: an earlier owner's open transaction is ended and
-    its later ones fail.
+    Only the last opener can commit: the open transaction of an earlier one is aborted, and its later ones fail.
     """
 
     def __init__(self, settings: Settings, group: str, raw: TopicPartition, targets: Sequence[str]) -> None:
@@ -58,10 +57,10 @@ class Checkpoint:
 
     @asynccontextmanager
     async def transaction(self, next_offset: int) -> AsyncIterator[Transaction]:
-        """Commit what the body writes together with the raw topic's offset: all of it, or nothing.
+        """Commit the records written in the body together with the raw topic's offset, all or nothing.
 
-        Raises KafkaError or TimeoutError when it is not known to be committed; then the checkpoint has to
-        be closed and opened again, and the committed offset tells whether it was.
+        Raises KafkaError or TimeoutError when the outcome is unknown; then close and open the checkpoint again, and
+        read the committed offset.
         """
         assert self._producer is not None, "the checkpoint is not open"
         async with asyncio.timeout(_TRANSACTION_MS / 1000):
@@ -75,7 +74,7 @@ class Checkpoint:
             await self._producer.commit_transaction()
 
     async def close(self) -> None:
-        """Let go; a transaction that is still open is left to be ended by the next `open` of anybody."""
+        """Stop the producer; the next `open`, of any process, aborts a transaction that is still open."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
@@ -88,7 +87,7 @@ class Checkpoint:
 
 
 async def _cut_off(producer: AIOKafkaProducer) -> None:
-    """End a producer that waits for its batches: its sender first, which would open connections again."""
+    """End a producer that waits for its batches: its sender first, which would reconnect otherwise."""
     with suppress(Exception, asyncio.CancelledError):
         if producer._sender is not None and (sending := producer._sender.sender_task) is not None:
             sending.cancel()
@@ -97,7 +96,7 @@ async def _cut_off(producer: AIOKafkaProducer) -> None:
 
 
 class Transaction:
-    """What is written within one transaction; every record goes to the raw record's own partition."""
+    """The records of one transaction; each goes to the partition of its raw record."""
 
     def __init__(self, producer: AIOKafkaProducer, partition: int) -> None:
         self._producer = producer
@@ -105,7 +104,7 @@ class Transaction:
         self._deliveries: list[asyncio.Future[object]] = []
 
     async def write(self, topic: str, records: Iterable[OutgoingRecord]) -> None:
-        """Write records to a topic, in order. Raises KafkaError, ValueError for a record above the limit."""
+        """Write records to a topic in order. Raises KafkaError, and ValueError for a record that is too large."""
         batch = self._producer.create_batch()
         for key, value, headers in records:
             if len(value) > MAX_BATCH_BYTES:
@@ -121,5 +120,5 @@ class Transaction:
         self._deliveries.append(await self._producer.send_batch(batch, topic, partition=self._partition))
 
     async def delivered(self) -> None:
-        """Wait until the broker has everything. Raises KafkaError."""
+        """Wait until the broker has acknowledged all records. Raises KafkaError."""
         await asyncio.gather(*self._deliveries)

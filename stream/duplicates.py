@@ -1,4 +1,4 @@
-"""The same event sent again: recognised within a window, by its sender's own id."""
+"""Recognise an event that was sent again, within a window, by its application and event_id."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _Generation = defaultdict[str, set[_Identity]]
 
 
 class RecentEvents:
-    """Which events of a partition were judged lately, by application and event_id.
+    """The events of a partition that were judged lately, by application and event_id.
 
-    Remembers at least what came within the window of time, or the last `most` accepted events if that is less,
-    and as many rejected ones; and at most twice as much: two generations of ids, the older of which is dropped
-    whole. Time is what the records say. Ids are compared whole, so that no other event is ever taken for a
-    duplicate. A rejected event is known by its value as well: mended, it may come again under its id.
+    Holds the events of the last `window`, or the last `most` accepted ones if those are fewer, and as many rejected
+    ones. Holds at most twice as many: there are two generations of ids, and the older is dropped whole. Time is that
+    of the records. Whole ids are compared, so no other event is ever taken for a duplicate. A rejected event is
+    identified by its value as well, since it may be corrected and sent again under its id.
     """
 
     def __init__(self, window: timedelta, most: int) -> None:
         self._accepted, self._rejected = _Window(window, most), _Window(window, most)
 
     def add(self, verdict: Verdict) -> bool:
-        """Remember an event; False when it was there already."""
+        """Remember an event; return False when it was remembered already."""
         if not isinstance(verdict, Rejected):
             return self._accepted.add(verdict.application, verdict.event_id, verdict.received_at)
-        if verdict.raw_truncated:  # what the rest of it is, nobody knows
+        if verdict.raw_truncated:  # the rest of the value is unknown, so nothing can be compared
             return True
         return self._rejected.add(verdict.application, _digest(verdict), verdict.received_at)
 

@@ -1,4 +1,4 @@
-"""What the stream counts and times."""
+"""The stream's metrics."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from stream.runner import buckets
 _WORDS = {Accepted: "accepted", Rejected: "rejected"}
 
 OTHER = "other"
-"""What a label says of a type that the catalogue lacks, and of an application beyond the first so many."""
+"""Label for event types that the catalogue lacks, and for applications beyond the first MAX_APPLICATIONS."""
 
 MAX_APPLICATIONS = 1_000
 
 
 class StreamMetrics:
-    """The stream's metrics, in a registry of their own.
+    """The stream's metrics, registered in a registry.
 
-    Every label is bounded, whatever the records say: by the codes, the event types that are known, as (category,
-    name), and the first MAX_APPLICATIONS applications.
+    The values of every label are bounded: by the codes, the known event types (category, name) and the first
+    MAX_APPLICATIONS applications.
     """
 
     def __init__(self, registry: CollectorRegistry, known_types: Collection[tuple[str, str]] = ()) -> None:
@@ -71,11 +71,11 @@ class StreamMetrics:
         self._records.observe(records)
 
     def transaction(self) -> AbstractContextManager[object]:
-        """Time one transaction."""
+        """Time one Kafka transaction."""
         return self._transaction.time()
 
     def count(self, verdicts: Sequence[Verdict], duplicates: Iterable[Verdict]) -> None:
-        """Count what a committed chunk led to."""
+        """Count the verdicts of a committed chunk."""
         events = Tally([(v.application, type(v), v.category, v.name) for v in verdicts])
         for (application, kind, category, name), number in events.items():
             who = self._label(application)

@@ -1,11 +1,9 @@
-"""What the stream does with one partition of the raw topic."""
+"""The stream's work on one partition of the raw topic."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
-from itertools import compress
-from operator import not_
 from typing import NamedTuple
 
 from aiokafka import TopicPartition
@@ -23,24 +21,24 @@ from stream.duplicates import RecentEvents
 from stream.metrics import StreamMetrics
 from stream.runner.chunk import Chunk
 from stream.runner.kafka_reader import Lookup
-from stream.runner.positions import PositionLost, within
+from stream.runner.positions import PositionLost, clamp_position
 from stream.sessions import SessionBook
 from stream.verdict_records import verdict_record
 
 
-class _Judged(NamedTuple):
-    """What a chunk comes to: the verdicts that count, as records by topic, and those that came again."""
+class _ChunkResult(NamedTuple):
+    """Results of a chunk: the verdicts that count, their records by topic, and the verdicts on duplicates."""
 
     verdicts: list[Verdict]
     accepted: list[OutgoingRecord]
     rejected: list[OutgoingRecord]
-    again: list[Verdict]
+    duplicates: list[Verdict]
 
 
 class StreamPartition:
-    """Judges a raw partition's records, groups them by session, and publishes both, exactly once.
+    """Judge a raw partition's records, group them by session, and publish both, exactly once.
 
-    `committed` returns the offset that the stream's group committed for a partition, None where there is none.
+    `committed` returns the offset that the stream's group committed for a partition, None if there is none.
     """
 
     def __init__(
@@ -59,9 +57,9 @@ class StreamPartition:
         self._committed = committed
         targets = (self._topics.validated, self._topics.rejected, self._topics.sessions)
         self._checkpoint = Checkpoint(settings, settings.stream_group, raw, targets)
-        self._start_afresh()
+        self._reset_state()
 
-    def _start_afresh(self) -> None:
+    def _reset_state(self) -> None:
         settings = self._settings
         self._sessions = SessionBook(timedelta(seconds=settings.session_gap_seconds))
         self._recent = RecentEvents(
@@ -69,16 +67,16 @@ class StreamPartition:
         )
 
     async def open(self) -> int:
-        """Fence the former owner; only then is what it committed final, and state and offset are read."""
+        """Fence the former owner, then restore state and offset; what it committed is final only after the fence."""
         await self._checkpoint.open()
-        self._start_afresh()
+        self._reset_state()
         async with Lookup(self._settings) as lookup:
             await self._restore_sessions(lookup)
             await self._restore_recent(lookup)
             return await self._position(lookup)
 
     async def _position(self, lookup: Lookup) -> int:
-        """Return the offset to go on from. Raises PositionLost where it can't be told."""
+        """Return the offset to go on from. Raises PositionLost when it cannot be known."""
         where = f"{self._settings.stream_group} at {self._raw.topic}:{self._raw.partition}"
         committed = await self._committed(self._raw)
         if committed is None and await self._has_results(lookup):
@@ -86,7 +84,7 @@ class StreamPartition:
                 f"{where}: there are results, but no committed offset; judging all again would double them."
                 " Set the group's offset by hand"
             )
-        return within(where, committed, await lookup.bounds(self._raw))
+        return clamp_position(where, committed, await lookup.bounds(self._raw))
 
     async def _has_results(self, lookup: Lookup) -> bool:
         for topic in (self._topics.validated, self._topics.rejected):
@@ -115,41 +113,37 @@ class StreamPartition:
                     self._recent.add(decode_verdict(published.value))
 
     async def process(self, chunk: Chunk) -> None:
-        """Turn a chunk into verdicts and session updates, all or nothing."""
+        """Publish the verdicts and session updates of a chunk, all or nothing."""
         with self._metrics.chunk(len(chunk.records)):
-            judged = self._judge(chunk)
-            updates = self._sessions.apply(judged.verdicts)
+            result = self._judge(chunk)
+            updates = self._sessions.apply(result.verdicts)
             with self._metrics.transaction():
                 async with self._checkpoint.transaction(chunk.next_offset) as transaction:
-                    await transaction.write(self._topics.validated, judged.accepted)
-                    await transaction.write(self._topics.rejected, judged.rejected)
+                    await transaction.write(self._topics.validated, result.accepted)
+                    await transaction.write(self._topics.rejected, result.rejected)
                     await transaction.write(self._topics.sessions, _sessions(updates.values()))
-        self._metrics.count(judged.verdicts, judged.again)
+        self._metrics.count(result.verdicts, result.duplicates)
 
-    def _judge(self, chunk: Chunk) -> _Judged:
-        """Judge a chunk's records, and part those that count from those that came before.
+    def _judge(self, chunk: Chunk) -> _ChunkResult:
+        """Judge a chunk's records, and separate duplicates from those that count.
 
-        Each step is done for all of them before the next one, which is faster: each is other code.
+        Each step runs over all records before the next one, which is faster than all steps for each record.
         """
         rules, recent, place = self._rules, self._recent, f"{chunk.topic}:{chunk.partition}:".encode()
         opened = [(raw, open_envelope(raw)) for raw in chunk.records]
         verdicts = [judge_value(raw.value or b"", envelope, rules) for raw, envelope in opened]
-        is_new = [recent.add(verdict) for verdict in verdicts]
-        new = list(compress(verdicts, is_new))
-        is_accepted = [isinstance(verdict, Accepted) for verdict in new]
-        results = [
-            verdict_record(raw, envelope, verdict, place)
-            for (raw, envelope), verdict in zip(compress(opened, is_new), new, strict=True)
-        ]
-        return _Judged(
-            new,
-            list(compress(results, is_accepted)),
-            list(compress(results, map(not_, is_accepted))),
-            list(compress(verdicts, map(not_, is_new))),
-        )
+        result = _ChunkResult([], [], [], [])
+        for (raw, envelope), verdict in zip(opened, verdicts, strict=True):
+            if not recent.add(verdict):
+                result.duplicates.append(verdict)
+                continue
+            result.verdicts.append(verdict)
+            published = result.accepted if isinstance(verdict, Accepted) else result.rejected
+            published.append(verdict_record(raw, envelope, verdict, place))
+        return result
 
     async def close(self) -> None:
-        """Let go of the producer and of the sessions' disk space."""
+        """Close the producer and the store of closed sessions."""
         await self._checkpoint.close()
         self._sessions.close()
 

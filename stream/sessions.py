@@ -1,4 +1,4 @@
-"""The sessions of one partition: which are open, and what each verdict does to them."""
+"""The sessions of one partition, updated by each verdict."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from schemas.session import SessionSummary, Status, decode_session, encode_session, new_session
+from schemas.session import SessionStatus, SessionSummary, decode_session, encode_session, new_session
 from schemas.verdict import Verdict
 
 
 class SessionBook:
-    """The summaries of a partition's sessions.
+    """The summaries of a partition's sessions: open ones in memory, closed ones on disk.
 
-    Open ones are in memory, closed ones on disk. Time is what the records say: it stands at the latest
-    reception so far, so that a replay opens and closes the same sessions at the same records.
+    Time is that of the records: the latest reception so far. So a replay opens and closes the same sessions at the
+    same records.
     """
 
     def __init__(self, gap: timedelta) -> None:
@@ -25,19 +25,19 @@ class SessionBook:
         self.now: datetime | None = None
 
     def __len__(self) -> int:
-        """How many sessions are open."""
+        """Return the number of open sessions."""
         return len(self._open)
 
     def restore(self, summaries: Iterable[SessionSummary]) -> None:
-        """Take up the summaries as they were last published, the latest of each session."""
+        """Load the latest published summary of each session."""
         by_time = sorted(summaries, key=lambda summary: summary.updated_at)
-        self._open = {s.session_id: s for s in by_time if s.status is Status.OPEN}
-        self._closed.keep(s for s in by_time if s.status is Status.CLOSED)
+        self._open = {s.session_id: s for s in by_time if s.status is SessionStatus.OPEN}
+        self._closed.keep(s for s in by_time if s.status is SessionStatus.CLOSED)
         if by_time:
             self.now = by_time[-1].updated_at
 
     def apply(self, verdicts: Iterable[Verdict]) -> dict[str, SessionSummary]:
-        """Take verdicts into account, in order. Returns the summaries that changed, by session_id."""
+        """Update the summaries by verdicts, in order; return those that changed, by session_id."""
         changed: dict[str, SessionSummary] = {}
         for verdict in verdicts:
             session_id = verdict.session_id
@@ -69,12 +69,12 @@ class SessionBook:
             self._closed.keep(idle)
 
     def close(self) -> None:
-        """Let go of the disk space."""
+        """Free the disk space."""
         self._closed.close()
 
 
 class _ClosedSessions:
-    """Summaries of closed sessions, in a temporary database that goes with the process."""
+    """Summaries of closed sessions, in a temporary SQLite database that ends with the process."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)

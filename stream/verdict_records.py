@@ -1,4 +1,4 @@
-"""A verdict as the record that its topic carries."""
+"""Encode a verdict as the record of its topic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stream.checkpoint import OutgoingRecord
 
 
 def verdict_record(raw: RawRecord, envelope: Envelope, verdict: Verdict, place: bytes) -> OutgoingRecord:
-    """Return what is published of a raw record; `place` is the beginning of its source, `topic:partition:`."""
+    """Return the record that publishes a verdict; `place` is the start of its source header, `topic:partition:`."""
     common = envelope.headers or _common_headers(raw, verdict)
     source = (SOURCE, b"%b%d" % (place, raw.offset))
     if isinstance(verdict, Accepted):
@@ -36,7 +36,7 @@ def verdict_record(raw: RawRecord, envelope: Envelope, verdict: Verdict, place: 
 
 
 def _common_headers(raw: RawRecord, verdict: Verdict) -> Headers:
-    """Make up what a gateway would have written."""
+    """Return the headers that a gateway would have written."""
     traceparent = [header for header in raw.headers if header[0] == TRACEPARENT and len(header[1] or b"") <= 128]
     return [
         (EVENT_ID, verdict.event_id.encode()),

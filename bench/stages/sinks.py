@@ -18,8 +18,7 @@ from bench.report import Result
 from schemas.record import Record
 from schemas.settings import Settings
 from sinks.postgres import copy
-from sinks.tables.rows import event_rows
-from sinks.tables.writers import COPY_EVENTS
+from sinks.tables.events import COPY_EVENTS, event_rows
 
 ROWS_A_COPY = 10_000
 VALIDATED = 20_000

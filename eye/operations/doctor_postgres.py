@@ -14,7 +14,7 @@ from eye.operations.doctor_disk import examine_server_disk
 from schemas.settings import Settings, SettingsError
 from sinks.months import AHEAD_MONTHS
 from sinks.postgres.migrate import MigrationError, pending
-from sinks.table_stats import COUNTED_ROWS, storage_state
+from sinks.table_stats import COUNTED_ROWS, read_table_stats
 
 LEAST_MONTHS_AHEAD = 1
 MOST_CLOCK_SECONDS = 5.0
@@ -67,7 +67,7 @@ async def _clock(connection: AsyncConnection) -> Finding:
 
 
 async def _tables(connection: AsyncConnection) -> list[Finding]:
-    state = await storage_state(connection)
+    state = await read_table_stats(connection)
     enough = state.months_ahead >= LEAST_MONTHS_AHEAD or state.oldest["events"] is None
     return [
         Finding("partitions ahead", enough, f"{state.months_ahead} months of {AHEAD_MONTHS}", _PARTITIONS),

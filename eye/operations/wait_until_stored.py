@@ -10,7 +10,8 @@ from aiokafka import TopicPartition
 
 from gateway.query.kafka_reader import committed_offsets
 from schemas.settings import Settings
-from schemas.topics import topic_names
+from schemas.topics import sink_names, topic_names
+from sinks.positions import read_positions
 from stream.runner.kafka_reader import Lookup
 
 Positions = Mapping[TopicPartition, int]
@@ -18,10 +19,6 @@ Positions = Mapping[TopicPartition, int]
 _POLL_SECONDS = 0.1
 
 _CONNECT_SECONDS = 5
-
-_STORED = """
-select topic, partition, next_offset, sink from eye.sink_positions where topic = any(%s) and sink = any(%s)
-"""
 
 
 class NotSettled(Exception):
@@ -64,14 +61,7 @@ async def stored_positions(settings: Settings) -> Positions:
 
 async def read_stored_positions(connection: psycopg.AsyncConnection, settings: Settings) -> Positions:
     """Return how far the sinks have stored each topic, as a transaction of the caller's sees it."""
-    topics, group = topic_names(settings), settings.group
-    sinks = {
-        topics.validated: f"{group}events",
-        topics.rejected: f"{group}rejected_events",
-        topics.sessions: f"{group}sessions",
-    }
-    rows = await (await connection.execute(_STORED, (list(sinks), list(sinks.values())))).fetchall()
-    return {TopicPartition(topic, partition): offset for topic, partition, offset, sink in rows if sinks[topic] == sink}
+    return await read_positions(connection, sink_names(settings))
 
 
 def _partitions(settings: Settings, topic: str) -> list[TopicPartition]:

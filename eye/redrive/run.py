@@ -127,7 +127,7 @@ class Redrive:
         """Try the next events of a partition, all or nothing; returns how many there were."""
         async with lend(self._pool) as connection, connection.transaction():
             await runs.still_running(connection, run.run)
-            await lock_verdicts(connection, partition, alone=True)
+            await lock_verdicts(connection, partition, exclusive=True)
             batch = await next_batch(connection, run.selection, run.run, partition, 0, limit)
             if batch:
                 judged = [judging.judge(retry_of(event, self._raw, steps)) for event in batch]

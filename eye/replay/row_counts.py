@@ -10,7 +10,9 @@ from psycopg import AsyncConnection
 
 from eye.runs.targets import Found
 from sinks.postgres import arrays
-from sinks.tables.rows import EventRow, RejectedRow, SessionRow
+from sinks.tables.events import EventRow
+from sinks.tables.rejected_events import RejectedRow
+from sinks.tables.sessions import SessionRow
 
 _EVENTS = """
 select wanted.event_id, wanted.application, count(event.event_id), bool_or(rejected.event_id is not null)
@@ -79,7 +81,7 @@ async def _find(
     """Look for rows by their keys; those whose verdict was replaced are not expected."""
     keys = arrays.uuids([row.event_id for row in rows]), arrays.texts([row.application for row in rows])
     places = arrays.int4s([row.source[0] for row in rows]), arrays.int8s([row.source[1] for row in rows])
-    judged = [row.judged.run if row.judged is not None else None for row in rows]
+    judged = [row.republished_by.run if row.republished_by is not None else None for row in rows]
     async with connection.cursor(binary=True) as cursor:
         arrays.take_arrays(cursor)
         await cursor.execute(query, (*keys, *places, judged))

@@ -16,8 +16,8 @@ from eye.runs.errors import ReplayError
 from eye.runs.plan import Span
 from eye.runs.targets import Found, Target
 from schemas.record import RawRecord
+from sinks.positions import Position
 from sinks.postgres.pool import Pool, lend
-from sinks.table_partition import Position
 from stream.runner.chunk import Chunk
 
 

@@ -8,17 +8,14 @@ from eye.replay.row_counts import count_doubled_events, find_events, find_reject
 from eye.runs.plan import Span
 from eye.runs.targets import Found, Target
 from schemas.settings import Settings
+from sinks.chunk_store import store_chunk
+from sinks.positions import Position, begin_positions_after_run
 from sinks.postgres.pool import Pool, lend
-from sinks.table_partition import Position, store
 from sinks.table_topics import tables
-from sinks.tables.rows import EventRow, RejectedRow, SessionRow
+from sinks.tables.events import EventRow
+from sinks.tables.rejected_events import RejectedRow
+from sinks.tables.sessions import SessionRow
 from stream.runner.chunk import Chunk
-
-_RESTORE_POSITION = """
-insert into eye.sink_positions (sink, topic, partition, next_offset)
-select %s, topic, partition, end_offset from eye.replay_partitions where run = %s and topic = %s
-on conflict do nothing
-"""
 
 
 class ToSink(Target):
@@ -35,7 +32,7 @@ class ToSink(Target):
 
     async def replay(self, chunk: Chunk, position: Position) -> None:
         """Store a chunk by the sinks' own writer."""
-        await store(self._pool, self._tables[chunk.topic], chunk, position, self._max_refused_share)
+        await store_chunk(self._pool, self._tables[chunk.topic], chunk, position, self._max_refused_share)
 
     async def look(self, chunk: Chunk) -> Found:
         """Look for the rows of a chunk."""
@@ -58,7 +55,7 @@ class ToSink(Target):
             return Found()
         async with lend(self._pool) as connection:
             for topic in {span.topic for span in spans}:
-                await connection.execute(_RESTORE_POSITION, (self._tables[topic].sink, run, topic))
+                await begin_positions_after_run(connection, self._tables[topic].sink, topic, run)
             return Found(twice=await count_doubled_events(connection))
 
     async def close(self) -> None:

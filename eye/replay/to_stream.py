@@ -9,8 +9,8 @@ from eye.runs.plan import Span
 from eye.runs.rejudging import Judging, Publisher
 from eye.runs.targets import Found, Target
 from schemas.settings import Settings
+from sinks.positions import Position
 from sinks.postgres.pool import Pool, lend
-from sinks.table_partition import Position
 from sinks.tables.corrections import lock_verdicts, replace_verdicts
 from stream.runner.chunk import Chunk
 
@@ -34,7 +34,7 @@ class ToStream(Target):
         judged = [self._judging.judge(raw) for raw in chunk.records]
         await self._publisher.open(chunk.partition)
         async with lend(self._pool) as connection, connection.transaction():
-            await lock_verdicts(connection, chunk.partition, alone=True)
+            await lock_verdicts(connection, chunk.partition, exclusive=True)
             changed, _ = await compare(connection, judged, set())
             await position.advance(connection, chunk, len(changed))
             await self._publisher.publish(changed, chunk.next_offset)

@@ -13,7 +13,8 @@ from schemas.record import REDRIVE, REPLAY, RawRecord, Record, open_envelope
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from schemas.verdict import Accepted, Rejected, Verdict
-from sinks.tables.rows import EventRow, RejectedRow, event_rows, rejected_rows
+from sinks.tables.events import EventRow, event_rows
+from sinks.tables.rejected_events import RejectedRow, rejected_rows
 from stream.checkpoint import Checkpoint, OutgoingRecord
 from stream.verdict_records import verdict_record
 

@@ -17,8 +17,8 @@ from psycopg.rows import dict_row
 from eye.runs.errors import ReplayError
 from eye.runs.plan import Span
 from eye.runs.selection import Selection
+from sinks.positions import Position
 from sinks.postgres.pool import Pool, lend
-from sinks.table_partition import Position
 from stream.runner.chunk import Chunk
 
 DONE, FAILED, STOPPED, CANCELLED, RUNNING = "done", "failed", "stopped", "cancelled", "running"

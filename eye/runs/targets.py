@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from eye.runs.plan import Span
-from sinks.table_partition import Position
+from sinks.positions import Position
 from stream.runner.chunk import Chunk
 
 _SAMPLE = 10

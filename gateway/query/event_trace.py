@@ -15,7 +15,7 @@ from gateway.query.statements import SINK_POSITIONS, TRACED_EVENTS, TRACED_REJEC
 from schemas.ids import row_id
 from schemas.record import CODES, TRACEPARENT, UNKNOWN_APPLICATION, from_millis, open_envelope, place_in_source
 from schemas.settings import Settings
-from schemas.topics import topic_names
+from schemas.topics import sink_names, topic_names
 
 DEFAULT_SINCE = timedelta(minutes=10)
 """How far back an event is looked for that has no row yet."""
@@ -103,11 +103,8 @@ class _Search:
     async def positions(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Return how far the stream and the sinks are."""
         judged = await committed_offsets(self._settings, self._settings.stream_group)
-        group = self._settings.group
-        wanted = {
-            "topics": [self._topics.validated, self._topics.rejected],
-            "sinks": [f"{group}events", f"{group}rejected_events"],
-        }
+        topics, sinks = [self._topics.validated, self._topics.rejected], sink_names(self._settings)
+        wanted = {"topics": topics, "sinks": [sinks[topic] for topic in topics]}
         rows = await self._database.rows(SINK_POSITIONS, wanted)
         return judged, {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.problems import BadRequest, ProblemCode
 from schemas.event import parse_timestamp
-from schemas.session import Status
+from schemas.session import SessionStatus
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -62,9 +62,9 @@ def version(value: str) -> int:
 def session_status(value: str) -> str:
     """Read the status of a session."""
     try:
-        return Status(value).value
+        return SessionStatus(value).value
     except ValueError:
-        raise ValueError(f"one of {', '.join(status.value for status in Status)}") from None
+        raise ValueError(f"one of {', '.join(status.value for status in SessionStatus)}") from None
 
 
 PAGE: Mapping[str, Parser] = {"from": parse_timestamp, "to": parse_timestamp, "limit": limit, "cursor": text}

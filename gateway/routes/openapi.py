@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.query.parameters import DEFAULT_LIMIT, MAX_LIMIT
 from gateway.routes.json_schemas import shapes
-from schemas.session import Status as SessionStatus
+from schemas.session import SessionStatus
 from schemas.settings import Settings
 from schemas.verdict import Code
 

@@ -1,1 +1,1 @@
-"""The event types that The Eye knows from the start; one module a category."""
+"""The built-in event types; one module for each category."""

@@ -1,4 +1,4 @@
-"""What a visitor does with a form."""
+"""Events of forms."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a visitor does with a page."""
+"""Events of pages."""
 
 from schemas.payload import Payload
 

@@ -1,1 +1,1 @@
-"""What the sinks need of PostgreSQL: pool, binary COPY, group commit, migrations."""
+"""The sinks' access to PostgreSQL: pool, binary COPY, migrations."""

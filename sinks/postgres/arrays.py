@@ -1,4 +1,4 @@
-"""Arrays in PostgreSQL's binary form, as parameters of a query: nothing is converted once more."""
+"""Arrays in PostgreSQL's binary format, as parameters of a query: encoded fields are not converted again."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def int8s(fields: Sequence[bytes]) -> Int8Array:
 
 
 def take_arrays(cursor: AsyncCursor[Any]) -> None:
-    """Let a cursor take the arrays above as parameters."""
+    """Allow the arrays above as parameters of a cursor's queries."""
     cursor.adapters.register_dumper(UuidArray, _UuidArrayDumper)
     cursor.adapters.register_dumper(TextArray, _TextArrayDumper)
     cursor.adapters.register_dumper(TimestamptzArray, _TimestamptzArrayDumper)

@@ -1,7 +1,7 @@
-"""PostgreSQL's binary COPY format: fields with their length before them, rows, and the whole.
+"""Encode PostgreSQL's binary COPY format: fields with their length before them, rows, the whole data.
 
-A None is NULL in every field. What the server can't take (U+0000 in a text, a jsonb that is no JSON)
-is the server's to refuse. The format: https://www.postgresql.org/docs/current/sql-copy.html
+A None is NULL in every field. The server refuses invalid values (U+0000 in a text, a jsonb that is not JSON).
+The format: https://www.postgresql.org/docs/current/sql-copy.html
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _bounds = Struct("!ii").pack
 
 
 def copy_data(rows: Iterable[bytes]) -> bytes:
-    """Return all that goes over the wire for one COPY of these rows."""
+    """Return the data of one COPY of these rows."""
     return b"".join((HEADER, *rows, TRAILER))
 
 
 def row(*fields: bytes) -> bytes:
-    """Return a row of fields, each as one of the functions below returns it."""
+    """Return a row of fields made by the functions below."""
     return _count(len(fields)) + b"".join(fields)
 
 
@@ -48,7 +48,7 @@ def uuid(value: UUID) -> bytes:
 
 
 def uuid_text(value: str) -> bytes:
-    """Return a uuid field of the canonical form of a UUID."""
+    """Return a uuid field, given a UUID in canonical form."""
     return b"\0\0\0\x10" + bytes.fromhex(value.replace("-", ""))
 
 
@@ -76,7 +76,7 @@ def int8(value: int | None) -> bytes:
 
 
 def timestamptz(value: datetime | None) -> bytes:
-    """Return a timestamptz field of a time that knows its offset; to the microsecond."""
+    """Return a timestamptz field of an aware time, to the microsecond."""
     if value is None:
         return NULL
     since = value - _EPOCH
@@ -95,7 +95,7 @@ def text_array(values: Iterable[str]) -> bytes:
 
 
 def array(element_oid: int, fields: Sequence[bytes]) -> bytes:
-    """Return an array of fields of one type, without its own length: the way a parameter of a query is sent."""
+    """Return an array of fields of one type without a length before it, as parameters of a query are sent."""
     if not fields:
         return _dimensions(0, 0, element_oid)
     return b"".join((_dimensions(1, 0, element_oid), _bounds(len(fields), 1), *fields))

@@ -1,4 +1,4 @@
-"""Migrations: the numbered SQL files beside this module, applied in order, each once."""
+"""Apply the migrations: the numbered SQL files beside this module, in order, each once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from psycopg import AsyncConnection
 
-_ALONE = "select pg_advisory_xact_lock(hashtext('eye.migrations'))"
+_LOCK = "select pg_advisory_xact_lock(hashtext('eye.migrations'))"
 
 _IS_FIRST = "select to_regclass('eye.migrations') is null"
 
@@ -23,7 +23,7 @@ _RECORD = "insert into eye.migrations (name, checksum, applied_at) values (%s, %
 
 
 class MigrationError(Exception):
-    """Migrations that can't be applied; the message says what to do."""
+    """Migrations that cannot be applied; the message says what to do."""
 
 
 class _Migration(NamedTuple):
@@ -36,9 +36,9 @@ class _Migration(NamedTuple):
 
 
 async def migrate(dsn: str) -> list[str]:
-    """Apply what is pending and return the names of what was applied now, in order.
+    """Apply the pending migrations and return their names in order.
 
-    Each migration is applied in a transaction of its own. Several processes may do this at once: they
+    Each migration is applied in a transaction of its own. Several processes may call this at once: they
     take turns. Raises MigrationError when a file was changed after it had been applied, psycopg.Error
     when Postgres is away or a migration fails; those before it stay applied.
     """
@@ -50,14 +50,14 @@ async def migrate(dsn: str) -> list[str]:
 
 
 async def pending(dsn: str) -> list[str]:
-    """Return the names of what `migrate` would apply, and change nothing. Raises as it does."""
+    """Return the names of the migrations that `migrate` would apply; change nothing. Raises as it does."""
     async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
         return [migration.name for migration in await _pending(connection)]
 
 
 async def _apply_next(connection: AsyncConnection) -> str | None:
     async with connection.transaction():
-        await connection.execute(_ALONE)
+        await connection.execute(_LOCK)
         await connection.execute("set local lock_timeout = '10s'")  # else all writers would queue behind a migration
         if await _is_first(connection):
             await connection.execute(_MAKE_TABLE)

@@ -1,4 +1,4 @@
-"""The connections of a sink worker."""
+"""The connection pool of a sink worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFAULTS: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,  # ms; a server that vanished without a word
+    "tcp_user_timeout": 30_000,  # ms; for a server that disappeared silently
 }
 
 _SESSION = """
@@ -36,10 +36,10 @@ _RECONNECT_SECONDS = 5.0
 
 
 def make_pool(settings: Settings) -> Pool:
-    """Make the pool, not yet open: `async with` opens it, and does not wait for the database.
+    """Make the pool, closed: `async with` opens it without waiting for the database.
 
-    Its connections are in autocommit mode. What the connection string says about timeouts and hosts wins
-    over the defaults here. Raises SettingsError where none is set.
+    Its connections are in autocommit mode. Timeouts and hosts of the connection string override the defaults here.
+    Raises SettingsError without a connection string.
     """
     return AsyncConnectionPool(
         make_conninfo(**_DEFAULTS | conninfo_to_dict(settings.dsn) | {"application_name": "eye-sinks"}),
@@ -49,7 +49,7 @@ def make_pool(settings: Settings) -> Pool:
         open=False,
         configure=_configure,
         timeout=_WAIT_SECONDS,
-        reconnect_timeout=_RECONNECT_SECONDS,  # short: whoever asks next begins anew, without a long backoff
+        reconnect_timeout=_RECONNECT_SECONDS,  # short: the next request starts again without a long backoff
     )
 
 
@@ -59,9 +59,9 @@ async def _configure(connection: AsyncConnection) -> None:
 
 @asynccontextmanager
 async def lend(pool: Pool) -> AsyncIterator[AsyncConnection]:
-    """Lend a connection; one on which something failed is closed, since its server may be a lost primary.
+    """Lend a connection; close it after an exception, since its server may be a lost primary.
 
-    Raises psycopg_pool.PoolTimeout when there is none for 10 s.
+    Raises psycopg_pool.PoolTimeout when none is free for 10 s.
     """
     async with pool.connection() as connection:
         try:

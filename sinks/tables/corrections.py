@@ -1,35 +1,31 @@
-"""Verdicts that were published again: they replace what was stored of the same raw record, in both tables.
+"""Correct stored verdicts: one that was published again replaces the row of the same raw record, in both tables.
 
-Of several the latest run's counts, whatever the order in which they come, and once is as good as twice. So whoever
-reads the topics from their beginning ends with the same rows.
+Of several verdicts the latest run's counts, in whatever order they arrive, and writing one twice changes nothing. So
+reading the topics again from their beginning leads to the same rows.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import LiteralString
+from contextlib import nullcontext
+from typing import Generic, LiteralString, TypeVar
 
 from psycopg import AsyncConnection
 
 from sinks.postgres.copy import copy_data
-from sinks.tables.rows import EventRow, Judged, RejectedRow
+from sinks.tables.events import EVENT_COLUMNS, EventRow, EventWriter
+from sinks.tables.rejected_events import REJECTED_COLUMNS, RejectedRow, RejectedWriter
+from sinks.tables.row import Republication
+from sinks.tables.writer import Timed, Writer
 
-EVENT_COLUMNS = """
-event_id, application, session_id, category, name, occurred_at, received_at, schema_version, data,
-source_partition, source_offset, client_event_id
-"""
+V = TypeVar("V", EventRow, RejectedRow)
 
-REJECTED_COLUMNS = """
-event_id, application, session_id, category, name, timestamp, received_at, codes, errors, raw, raw_encoding,
-raw_truncated, source_partition, source_offset, client_event_id
-"""
+_LOCK_EXCLUSIVE = "select pg_advisory_xact_lock(hashtext('eye.verdicts'), number) from unnest(%s::int[]) as number"
 
-_ALONE = "select pg_advisory_xact_lock(hashtext('eye.verdicts'), number) from unnest(%s::int[]) as number"
+_LOCK_SHARED = "select pg_advisory_xact_lock_shared(hashtext('eye.verdicts'), number) from unnest(%s::int[]) as number"
 
-_TOGETHER = "select pg_advisory_xact_lock_shared(hashtext('eye.verdicts'), number) from unnest(%s::int[]) as number"
-
-_AGAIN = """
+_CREATE_AGAIN = """
 create temporary table if not exists again_events (like eye.events including defaults) on commit delete rows;
 create temporary table if not exists again_rejected (like eye.rejected_events including defaults)
 on commit delete rows;
@@ -43,14 +39,14 @@ _COPY_REJECTED = f"copy pg_temp.again_rejected ({REJECTED_COLUMNS}) from stdin (
 
 _ANALYZE = "analyze pg_temp.again_events, pg_temp.again_rejected"
 
-_WIN = """
+_RECORD_RUN = """
 with won as (
     insert into eye.replaced_verdicts (event_id, application, source_partition, source_offset, run, redriven)
     select event_id, application, source_partition, source_offset, %(run)s, %(redriven)s
     from (
         select event_id, application, source_partition, source_offset from pg_temp.again_events
         union select event_id, application, source_partition, source_offset from pg_temp.again_rejected
-    ) judged
+    ) republished
     order by event_id, application, source_partition, source_offset
     on conflict (event_id, application, source_partition, source_offset)
     do update set run = excluded.run, redriven = excluded.redriven where replaced_verdicts.run < excluded.run
@@ -109,39 +105,65 @@ on conflict do nothing
 """
 
 
-async def lock_verdicts(connection: AsyncConnection, *partitions: int, alone: bool) -> None:
-    """Wait until nobody stores verdicts of a partition while another replaces some; held to the transaction's end."""
-    await connection.execute(_ALONE if alone else _TOGETHER, (list(partitions),))
+class CorrectingWriter(Writer[V], Generic[V]):
+    """Store first verdicts by a table's own writer; let verdicts that were published again replace stored ones."""
+
+    def __init__(self, writer: Writer[V]) -> None:
+        self._writer: Writer[V] = writer
+
+    async def write(self, connection: AsyncConnection, rows: Sequence[V]) -> int:
+        """Store the rows; return how many are new or replaced others. Raises psycopg.Error."""
+        first = [row for row in rows if row.republished_by is None]
+        again = [row for row in rows if row.republished_by is not None]
+        if rows:
+            await lock_verdicts(connection, *sorted({row.record.partition for row in rows}), exclusive=bool(again))
+        replaced = await replace_verdicts(connection, again) if again else 0
+        return await self._writer.write(connection, first) + replaced
+
+
+def event_writer(timed: Timed = nullcontext) -> Writer[EventRow]:
+    """Return the writer of eye.events; `timed` is entered for each COPY."""
+    return CorrectingWriter[EventRow](EventWriter(timed))
+
+
+def rejected_writer(timed: Timed = nullcontext) -> Writer[RejectedRow]:
+    """Return the writer of eye.rejected_events; `timed` is entered for each COPY."""
+    return CorrectingWriter[RejectedRow](RejectedWriter(timed))
+
+
+async def lock_verdicts(connection: AsyncConnection, *partitions: int, exclusive: bool) -> None:
+    """Lock the verdicts of partitions until the transaction ends: shared to store new ones, exclusive to replace."""
+    await connection.execute(_LOCK_EXCLUSIVE if exclusive else _LOCK_SHARED, (list(partitions),))
 
 
 async def load_again(connection: AsyncConnection, rows: Iterable[EventRow | RejectedRow]) -> None:
-    """Take rows into pg_temp.again_events and pg_temp.again_rejected, whatever was in there before."""
+    """Load rows into pg_temp.again_events and pg_temp.again_rejected, which are emptied before."""
     rows = list(rows)
-    await connection.execute(_AGAIN)
+    await connection.execute(_CREATE_AGAIN)
     await _copy(connection, _COPY_EVENTS, [row.copied for row in rows if isinstance(row, EventRow)])
     await _copy(connection, _COPY_REJECTED, [row.copied for row in rows if isinstance(row, RejectedRow)])
     await connection.execute(_ANALYZE)
 
 
 async def replace_verdicts(connection: AsyncConnection, rows: Iterable[EventRow | RejectedRow]) -> int:
-    """Replace what is stored of the rows' raw records, unless a later run has said something else of them.
+    """Replace the stored verdicts on the rows' raw records, unless a later run has replaced them.
 
-    The caller has locked the verdicts for itself. Returns of how many raw records the verdict was replaced. Raises
-    psycopg.Error.
+    The caller holds the exclusive lock on the verdicts. Returns for how many raw records the verdict was replaced.
+    Raises psycopg.Error.
     """
-    by_run: dict[Judged, list[EventRow | RejectedRow]] = defaultdict(list)
+    by_run: dict[Republication, list[EventRow | RejectedRow]] = defaultdict(list)
     for row in rows:
-        assert row.judged is not None, "a verdict that was published again"
-        by_run[row.judged].append(row)
-    return sum([await _replace(connection, judged, by_run[judged]) for judged in sorted(by_run)])
+        assert row.republished_by is not None, "a verdict that was published again"
+        by_run[row.republished_by].append(row)
+    return sum([await _replace(connection, run, by_run[run]) for run in sorted(by_run)])
 
 
-async def _replace(connection: AsyncConnection, judged: Judged, rows: Sequence[EventRow | RejectedRow]) -> int:
+async def _replace(connection: AsyncConnection, by: Republication, rows: Sequence[EventRow | RejectedRow]) -> int:
     await load_again(connection, rows)
-    won = await connection.execute(_WIN, {"run": judged.run, "redriven": judged.redriven})
+    won = await connection.execute(_RECORD_RUN, {"run": by.run, "redriven": by.redriven})
     await connection.execute("analyze pg_temp.again_won")
     await connection.execute(_DELETE_EVENTS)
-    await connection.execute(_MARK_REJECTED if judged.redriven else _DELETE_REJECTED)
+    await connection.execute(_MARK_REJECTED if by.redriven else _DELETE_REJECTED)
     await connection.execute(_INSERT_EVENTS)
     await connection.execute(_INSERT_REJECTED)
     return won.rowcount

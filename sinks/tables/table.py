@@ -9,15 +9,15 @@ from typing import Generic, TypeVar
 from psycopg import AsyncConnection
 
 from schemas.record import RawRecord
-from sinks.tables.rows import Refused, Row, Rows
-from sinks.tables.writers import Writer
+from sinks.tables.row import Refused, Row, Rows
+from sinks.tables.writer import Writer
 
 R = TypeVar("R", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[R]):
-    """A table of schema eye, the sink that fills it, how records become its rows, and where those go."""
+    """A table of schema eye: the sink that fills it, how its rows are made and written, what is done with refusals."""
 
     name: str
     sink: str

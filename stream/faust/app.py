@@ -11,13 +11,14 @@ from faust.app.base import BootStrategy
 from faust.types import TP
 
 from schemas.settings import Settings
+from stream.faust.batches import deliver_whole_batches
 from stream.faust.consumer import ChunkConsumer, ChunkTransport
-from stream.faust.fetch_wait import AT_ONCE, Pace
-from stream.faust.flow_control import Reading
+from stream.faust.fetch_wait import AT_ONCE, FetchWait
+from stream.runner.flow_control import FlowControl
 
 
 class _ChunkSchema(faust.Schema):  # type: ignore[misc]
-    """Hands a message's value on as it is: the chunk."""
+    """Pass a message's value, which is the chunk, through unchanged."""
 
     def compile(self, app: Any, **kwargs: Any) -> Any:
         async def decode(message: Any, *, propagate: bool = False) -> Any:
@@ -27,24 +28,25 @@ class _ChunkSchema(faust.Schema):  # type: ignore[misc]
 
 
 class _ConsumerOnly(BootStrategy):  # type: ignore[misc]
-    """Starts no web server and no producer: the stages have their own."""
+    """Start neither Faust's web server nor its producer; the stages have their own."""
 
     enable_web = False
     enable_kafka_producer = False
 
 
 class ChunkApp(faust.App):  # type: ignore[misc]
-    """A Faust app that consumes by chunks, and commits nothing on its own."""
+    """A Faust app that consumes chunks and commits no offsets by itself."""
 
     BootStrategy = _ConsumerOnly
 
     def __init__(
         self, settings: Settings, *, group: str, instance: str, read_committed: bool, gather_ms: int = 0
     ) -> None:
-        """`gather_ms`: how long records are gathered where chunks are many, see `Pace`."""
+        """Make an app; `gather_ms` is how long the broker gathers records when chunks are many, see `FetchWait`."""
+        deliver_whole_batches()
         self.consumer_options = _consumer_options(settings, group, instance, read_committed)
-        self.reading = Reading()
-        self.pace = Pace(gather_ms, settings.fetch_bytes)
+        self.flow_control = FlowControl()
+        self.fetch_wait = FetchWait(gather_ms, settings.fetch_bytes)
         self.ends: Mapping[TopicPartition, int] = {}
         super().__init__(
             id=group,
@@ -66,7 +68,7 @@ class ChunkApp(faust.App):  # type: ignore[misc]
         return ChunkTransport(self.conf.broker_consumer, self)
 
     def chunks(self, topic: str) -> Any:
-        """Return a topic to make an agent of; its stream's items are `Chunk`s."""
+        """Return a topic for an agent; the items of its stream are `Chunk`s."""
         return self.topic(topic, schema=_ChunkSchema(), acks=False)
 
     @property
@@ -76,20 +78,20 @@ class ChunkApp(faust.App):  # type: ignore[misc]
         return consumer
 
     def fault(self) -> str | None:
-        """Say why nothing more will be read, None while all is well or nothing was begun."""
+        """Return why nothing more will be read, None while the consumer works or was not started."""
         return self.chunk_consumer.fault() if self.started else None
 
     def lag(self, tp: TP, position: int | None) -> int:
-        """Return how many offsets the work on a partition is behind, as of the last fetch or of `ends`."""
+        """Return how many offsets the work on a partition is behind, by the last fetch or by `ends`."""
         return self.chunk_consumer.lag(tp, position, self.ends.get(tp)) if position is not None else 0
 
 
 def _consumer_options(settings: Settings, group: str, instance: str, read_committed: bool) -> dict[str, Any]:
-    """Return what aiokafka's consumer is made with; times are milliseconds.
+    """Return the options of aiokafka's consumer; times are milliseconds.
 
-    A static member (`group_instance_id`) that dies and comes back within the session timeout gets its
-    partitions back at once. `max_poll_interval_ms` is without end: a member that
-    has nothing to read, or whose database is away, would leave the group and never come back.
+    A static member (`group_instance_id`) that dies and returns within the session timeout gets its partitions back
+    at once. `max_poll_interval_ms` is practically infinite: otherwise a member with nothing to read, or without its
+    database, would leave the group for good.
     """
     return settings.kafka_client() | {
         "client_id": f"{group}-{instance}",

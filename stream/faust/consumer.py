@@ -1,7 +1,7 @@
-"""Faust's consumer, changed in two places: it delivers chunks, and reads from where the work says.
+"""Consume chunks with Faust, from the offsets that the partitions' work names.
 
-What of Faust and aiokafka is used beyond their public names stands here and in `stream/faust/batches.py`, and
-is held by `tests/unit/stream/test_faust_contract.py`; both are pinned.
+Private names of Faust and aiokafka are used here and in `stream/faust/batches.py` only. Both packages are pinned, and
+`tests/unit/stream/test_faust_contract.py` checks every such name.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from stream.faust.batches import WholeBatch, leave_whole, take_apart
-from stream.faust.fetch_wait import Fetch, Pace
-from stream.faust.flow_control import Reading
+from stream.faust.fetch_wait import Fetch, FetchWait
 from stream.runner.chunk import Chunk
+from stream.runner.flow_control import FlowControl
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _BUSY_SECONDS = 0.02
 
 
 class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """The thread with aiokafka's consumer, made from the app's own options."""
+    """Run aiokafka's consumer, made with the app's options, in a thread."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         self._assignor = RoundRobinPartitionAssignor
@@ -47,9 +47,9 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return offset
 
     def fault(self) -> str | None:
-        """Say why the consumer has given up, None while it works.
+        """Return why the consumer has given up, None while it works.
 
-        aiokafka keeps what it can't mend for whoever asks next, and does nothing more until then.
+        aiokafka keeps an error it cannot recover from for its next caller, and does nothing more until then.
         """
         consumer = self._consumer
         if consumer is None or consumer._coordinator is None or consumer._closed:
@@ -71,8 +71,8 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         end = state.lso if self.app.consumer_options["isolation_level"] == "read_committed" else state.highwater
         return (state.position, end) if state.has_valid_position and end is not None else None
 
-    def ask(self, fetch: Fetch) -> None:
-        """Say how the fetches from now on are to be answered."""
+    def set_fetch(self, fetch: Fetch) -> None:
+        """Set when the broker answers the next fetches."""
         fetcher = self._ensure_consumer()._fetcher
         fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = fetch
 
@@ -90,7 +90,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
-    """Delivers a `Chunk` where Faust's consumer delivers a message, and acknowledges nothing."""
+    """Deliver a `Chunk` where Faust's consumer delivers a message; acknowledge nothing."""
 
     _thread: ChunkConsumerThread
 
@@ -98,67 +98,66 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
-    def reading(self) -> Reading:
-        """Where the partitions are read from."""
-        reading: Reading = self.app.reading
-        return reading
+    def flow_control(self) -> FlowControl:
+        """The app's flow control: positions to read from, and room for more chunks."""
+        flow_control: FlowControl = self.app.flow_control
+        return flow_control
 
     @property
-    def pace(self) -> Pace:
-        """How fetches are answered."""
-        pace: Pace = self.app.pace
-        return pace
+    def fetch_wait(self) -> FetchWait:
+        """The app's policy for the wait of a fetch."""
+        fetch_wait: FetchWait = self.app.fetch_wait
+        return fetch_wait
 
     async def committed(self, tp: TP) -> int | None:
         """Return the group's committed offset, None where there is none. Raises KafkaError."""
         return await self._thread.committed(tp)
 
     def fault(self) -> str | None:
-        """Say why nothing more will be read, None while all is well."""
+        """Return why nothing more will be read, None while the consumer works."""
         return self._thread.fault()
 
     def lag(self, tp: TP, position: int, known_end: int | None) -> int:
         """Return how many offsets a partition's work is behind; 0 while that is unknown.
 
-        The end is that of the last fetch, or the one known from elsewhere where that is further: a consumer that
-        has stopped fetching would know of no lag. Transaction markers at the end are none: there fetching is
-        further than the last record.
+        The end is the larger of the last fetch's end and `known_end`, because a consumer that has stopped fetching
+        sees no lag. Transaction markers at the end are not lag: when the work is idle, the fetch position counts.
         """
         fetched, end = self._thread.progress(tp) or (position, position)
         end = max(end, known_end or 0)
-        return max(end - (max(fetched, position) if self.reading.is_idle(tp, position) else position), 0)
+        return max(end - (max(fetched, position) if self.flow_control.is_idle(tp, position) else position), 0)
 
     async def report_positions(self, offsets: Mapping[TP, int]) -> None:
-        """Commit offsets to the group for the tools that show lag; a failure is logged and no more."""
+        """Commit offsets to the group, for tools that show lag. A failure is only logged."""
         try:
             await self._thread.report({tp: o for tp, o in offsets.items() if tp in self.assignment()})
         except KafkaError as error:
             log.info("positions not reported to Kafka: %s", error)
 
     async def perform_seek(self) -> None:
-        """Leave the positions alone: each partition's work says where it is read from."""
+        """Do nothing: each partition's work names the offset to read from."""
 
     def on_buffer_full(self, tp: TP) -> None:
-        """Leave the partition alone: `Reading` bounds what is buffered."""
+        """Do nothing: `FlowControl` bounds what is buffered."""
 
     def on_buffer_drop(self, tp: TP) -> None:
-        """See `on_buffer_full`."""
+        """Do nothing, as `on_buffer_full`."""
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Leave it to the worker's own watch: this one knows only acknowledged messages."""
+        """Do nothing: Faust knows only acknowledged messages here, the worker checks progress by itself."""
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Fetch and deliver, until Faust stops the fetcher. The only place that seeks and fetches."""
+        """Seek, fetch and deliver until Faust stops the fetcher; nothing else seeks or fetches."""
         while not (self._stopped.is_set() or fetcher._stopped.is_set()):
             if not self.flow_active:
                 await self.wait(self.can_resume_flow)
                 continue
-            await self._seek_where_asked()
-            wanted, others_wait = self.reading.wanted(self.assignment())
+            await self._seek_requested()
+            wanted, others_wait = self.flow_control.wanted(self.assignment())
             if not wanted:
-                await self.reading.wait_for_change(_IDLE_SECONDS)
+                await self.flow_control.wait_for_change(_IDLE_SECONDS)
                 continue
-            self._thread.ask(self.pace.fetch())
+            self._thread.set_fetch(self.fetch_wait.fetch())
             try:
                 fetched = await self._thread.getmany(wanted, _BUSY_SECONDS if others_wait else _IDLE_SECONDS)
             except self.consumer_stopped_errors:
@@ -166,18 +165,18 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
             for tp, batches in fetched.items():
                 await self._deliver(tp, batches)
 
-    async def _seek_where_asked(self) -> None:
-        for tp, offset in self.reading.take_seeks().items():
+    async def _seek_requested(self) -> None:
+        for tp, offset in self.flow_control.take_seeks().items():
             try:
                 await self._thread.seek_now(tp, offset)
             except IllegalStateError:
                 log.info("%s:%d is no longer ours, not sought", tp.topic, tp.partition)
             else:
-                self.reading.sought(tp, offset)
+                self.flow_control.sought(tp, offset)
 
     async def _deliver(self, tp: TP, batches: list[WholeBatch]) -> None:
-        """Hand what was fetched of a partition to its agent, as one chunk."""
-        start = self.reading.position(tp)
+        """Deliver the fetched records of a partition to its agent as one chunk."""
+        start = self.flow_control.position(tp)
         if start is None or not self.flow_active:
             return
         records = take_apart(batches, tp.topic, tp.partition, start)
@@ -186,24 +185,24 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         last = records[-1]
         chunk = Chunk(tp.topic, tp.partition, start, last.offset + 1, records)
         message = ConsumerMessage(
-            tp.topic,
-            tp.partition,
-            last.offset,
-            last.timestamp / 1000,
-            None,
-            None,
-            None,
-            chunk,
-            None,
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=last.offset,
+            timestamp=last.timestamp / 1000,
+            timestamp_type=None,
+            headers=None,
+            key=None,
+            value=chunk,
+            checksum=None,
             tp=tp,
             generation_id=self.app.consumer_generation_id,
         )
-        self.reading.advance(tp, chunk.next_offset)
-        self.pace.note_chunk()
+        self.flow_control.advance(tp, chunk.next_offset)
+        self.fetch_wait.note_chunk()
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
 
 class ChunkTransport(driver.Transport):  # type: ignore[misc]
-    """Faust's transport with the consumer above."""
+    """Faust's transport with `ChunkConsumer`."""
 
     Consumer = ChunkConsumer

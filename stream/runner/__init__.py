@@ -1,1 +1,1 @@
-"""Run a stage on its partitions: reading positions, work, worker life cycle, status page. Imports no Faust."""
+"""Run a stage on its partitions: flow control, work, worker life cycle, status page. Imports no Faust."""

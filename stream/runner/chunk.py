@@ -1,4 +1,4 @@
-"""What a partition's work is given: a run of records, and what stretch of the partition it covers."""
+"""A chunk: a run of records of one partition, with the range of offsets it covers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Chunk:
 
 
 def split(chunk: Chunk, most: int | None) -> tuple[Chunk, Chunk | None]:
-    """Part a chunk after its first `most` records; the second part is None where there are no more."""
+    """Split a chunk after its first `most` records; the second part is None when there are no more."""
     if most is None or len(chunk.records) <= most:
         return chunk, None
     border = chunk.records[most].offset

@@ -1,7 +1,7 @@
-"""Which of a host's workers this one is: a number that a restarted worker takes up again.
+"""Instance names of workers: a restarted worker takes up the name of the one that ended.
 
-Kafka gives the partitions of a static member back to it when it returns under its name; so a worker that
-was killed and started again goes on at once, instead of after the session timeout.
+Kafka returns the partitions of a static group member to it when it comes back under its name. So a worker that was
+killed and started again continues at once, instead of after the session timeout.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def claim_instance(data_dir: Path, stage: str) -> str:
-    """Return a name that no other live worker of this stage has; it is free again when this process ends.
+    """Return a name that no other live worker of this stage has; it is freed when this process ends.
 
     The name is made of the host, a word kept in the data directory and the lowest free number.
     """
@@ -28,7 +28,7 @@ def claim_instance(data_dir: Path, stage: str) -> str:
 
 
 def _word_of(directory: Path) -> str:
-    """Return a word that no other data directory has, made when there is none: two hosts may have one name."""
+    """Return the data directory's random word, made at the first call: two hosts may have the same name."""
     made = directory / f".name-{os.getpid()}"
     made.write_text(secrets.token_hex(4))
     with suppress(FileExistsError):

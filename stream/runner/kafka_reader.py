@@ -1,4 +1,4 @@
-"""Looking things up in a partition, on a connection of its own: its bounds, and what it holds."""
+"""Read bounds and records of partitions on a connection of its own."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ _STUCK_SECONDS = 30.0
 
 
 class Lookup:
-    """Reads partitions beside the consumer group, whose own connection may be busy waiting for new records.
+    """Reads partitions outside of the consumer group, whose connection may be busy waiting for new records.
 
-    An async context manager; every call raises KafkaError. With `committed_only` open transactions are out of
-    sight, and so is what stands behind them. `fetch_bytes` is what it asks for at once, to be small where single
-    records are looked at.
+    An async context manager; every call raises KafkaError. With `committed_only`, records of open transactions and
+    all records after them are not visible. `fetch_bytes` limits a fetch; make it small to read single records.
     """
 
     def __init__(self, settings: Settings, *, committed_only: bool = True, fetch_bytes: int = 8 * 1024 * 1024) -> None:
@@ -48,12 +47,12 @@ class Lookup:
         await self._consumer.stop()
 
     async def bounds(self, tp: TopicPartition) -> tuple[int, int]:
-        """Return a partition's earliest offset, and its end."""
+        """Return a partition's earliest offset and its end offset."""
         earliest = (await self._consumer.beginning_offsets([tp]))[tp]
         return earliest, (await self._consumer.end_offsets([tp]))[tp]
 
     async def ends(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the ends of partitions."""
+        """Return the end offsets of partitions."""
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets([TopicPartition(*tp) for tp in tps])
         return ends
 
@@ -62,8 +61,8 @@ class Lookup:
     ) -> AsyncGenerator[ConsumerRecord]:
         """Yield a partition's committed records up to its present end, then stop.
 
-        It begins at `offset`, or with what was written after `since`. Raises LookupError when an open
-        transaction keeps it from reaching the end for half a minute.
+        Starts at `offset`, or with the first record written at `since` or later. Raises LookupError when an open
+        transaction hides the end for half a minute.
         """
         earliest, end = await self.bounds(tp)
         begin = await self.offset_at(tp, since) if since is not None else max(offset, earliest)
@@ -80,10 +79,10 @@ class Lookup:
                 )
 
     async def chunks(self, tp: TopicPartition, start: int, end: int, most: int) -> AsyncGenerator[Chunk]:
-        """Yield a partition's committed records from `start` up to `end`, at most so many at once.
+        """Yield a partition's committed records from `start` up to `end`, at most `most` in a chunk.
 
-        The chunks follow each other without a gap, and cover all of it. Raises LookupError when an open transaction
-        keeps it from reaching `end` for half a minute, or when offsets have expired before they were read.
+        The chunks cover the whole range without gaps. Raises LookupError when an open transaction hides `end` for
+        half a minute, or when offsets expired before they were read.
         """
         if start >= end:  # a consumer that is stopped right after an assignment may never end
             return
@@ -106,22 +105,22 @@ class Lookup:
                 raise LookupError(f"{tp.topic}:{tp.partition} can't be read on from offset {start}")
 
     async def offsets_at(self, tps: Iterable[TopicPartition], moment: datetime) -> dict[TopicPartition, int]:
-        """Return the first offset of each partition that was written at a moment or after it, else its end."""
+        """Return, for each partition, the first offset written at `moment` or later, or its end if there is none."""
         wanted = list(tps)
         ends = await self.ends(wanted)
         found = await self._consumer.offsets_for_times(dict.fromkeys(wanted, max(to_millis(moment), 0)))
         return {tp: ends[tp] if found[tp] is None else found[tp].offset for tp in wanted}
 
     async def offset_at(self, tp: TopicPartition, moment: datetime) -> int | None:
-        """Return the first offset written at a moment or after it; None where there is none."""
+        """Return the first offset written at `moment` or later; None if there is none."""
         found = (await self._consumer.offsets_for_times({tp: max(to_millis(moment), 0)}))[tp]
         return found.offset if found else None
 
     async def _at_end(self, tp: TopicPartition, end: int) -> bool:
-        """Tell whether everything was read.
+        """Return whether the position has reached both the high watermark of the last fetch and `end`.
 
-        Up to the high watermark that fetching tells, which no open transaction hides; and up to the end that the
-        leader named, since a new leader's first fetches may tell of a lower high watermark than the last one's.
+        The high watermark includes open transactions. A new leader's first fetches may report a lower one than the
+        former leader's, so `end`, as asked before, has to be reached as well.
         """
         high_watermark = self._consumer.highwater(tp)  # None before the first fetch
         return high_watermark is not None and await self._consumer.position(tp) >= max(high_watermark, end)

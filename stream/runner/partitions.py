@@ -1,4 +1,4 @@
-"""The partitions this process owns: for each, one task that keeps its work going."""
+"""The partitions that this process owns: one task for each keeps its work going."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from faust.types import TP
+from aiokafka import TopicPartition
 
 from schemas.record import RawRecord, log_fields, place
-from stream.faust.flow_control import Reading
 from stream.runner.chunk import Chunk, split
+from stream.runner.flow_control import FlowControl
 from stream.runner.work import PartitionWork, PositionMoved
 
 log = logging.getLogger(__name__)
 
 LETTING_GO_SECONDS = 8.0
-"""How long a revoked partition may finish its chunk before it is cut off; nothing is lost by that."""
+"""Seconds that a revoked partition has to finish its chunk before it is cancelled; nothing is lost by that."""
 
 _LOST_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
@@ -28,10 +28,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 
 @dataclass
 class PartitionStatus:
-    """How one partition is doing; times are of the monotonic clock.
+    """The state of one partition; times are of the monotonic clock.
 
-    `reached` is the timestamp of the record it is at, or has just left behind, in seconds since 1970; None where
-    none is known, or nothing is left to do.
+    `reached` is the timestamp of the current or the last record, in seconds since 1970; None when it is unknown or
+    nothing is left to do.
     """
 
     position: int | None = None
@@ -43,50 +43,50 @@ class PartitionStatus:
 
 
 class Partitions:
-    """Opens, feeds and closes the work on each assigned partition.
+    """Open, feed and close the work on each assigned partition.
 
-    One partition's trouble is its own: its work is closed and opened again after a growing pause, the
-    others go on. A chunk that fails again is tried by halves, so that a record whose work always fails ends up
-    alone: those before it are done, and the log names it.
+    A failure concerns its own partition only: the work is closed and opened again after a growing pause, the others
+    go on. A chunk that fails again is split in halves until a record that always fails is alone: those before it are
+    done, and the log names it.
     """
 
-    def __init__(self, reading: Reading, make_work: Callable[[str, int], PartitionWork]) -> None:
-        self._reading = reading
+    def __init__(self, reading: FlowControl, make_work: Callable[[str, int], PartitionWork]) -> None:
+        self._flow_control = reading
         self._make_work = make_work
-        self._tasks: dict[TP, _PartitionTask] = {}
+        self._tasks: dict[TopicPartition, _PartitionTask] = {}
 
-    def hand(self, chunk: Chunk) -> None:
-        """Give a chunk to its partition's work; one that is no longer ours is dropped."""
-        task = self._tasks.get(TP(chunk.topic, chunk.partition))
+    def deliver(self, chunk: Chunk) -> None:
+        """Queue a chunk for its partition's work; drop it when the partition is no longer owned."""
+        task = self._tasks.get(TopicPartition(chunk.topic, chunk.partition))
         if task is not None:
             task.chunks.put_nowait(chunk)
 
-    def start(self, tps: Iterable[TP]) -> None:
-        """Begin the work on partitions that were assigned."""
+    def start(self, tps: Iterable[TopicPartition]) -> None:
+        """Start the work on newly assigned partitions."""
         for tp in tps:
             if tp not in self._tasks:
-                self._tasks[tp] = _PartitionTask(tp, self._reading, self._make_work(tp.topic, tp.partition))
+                self._tasks[tp] = _PartitionTask(tp, self._flow_control, self._make_work(tp.topic, tp.partition))
 
-    async def stop(self, tps: Iterable[TP] | None = None) -> None:
-        """Let partitions go, all of them by default: each may finish the chunk it is at."""
+    async def stop(self, tps: Iterable[TopicPartition] | None = None) -> None:
+        """Release partitions, by default all of them; each may finish its current chunk."""
         gone = [self._tasks.pop(tp) for tp in list(self._tasks if tps is None else tps) if tp in self._tasks]
         await asyncio.gather(*(task.stop() for task in gone))
 
-    def ended(self) -> list[TP]:
-        """Return the owned partitions whose task has ended, which none may do by itself."""
+    def ended(self) -> list[TopicPartition]:
+        """Return the owned partitions whose task has ended; none should end by itself."""
         return [tp for tp, task in self._tasks.items() if task.done()]
 
-    def status(self) -> dict[TP, PartitionStatus]:
-        """Return how each owned partition is doing."""
+    def status(self) -> dict[TopicPartition, PartitionStatus]:
+        """Return the state of each owned partition."""
         return {tp: task.status for tp, task in self._tasks.items()}
 
 
 class _PartitionTask:
-    def __init__(self, tp: TP, reading: Reading, work: PartitionWork) -> None:
+    def __init__(self, tp: TopicPartition, reading: FlowControl, work: PartitionWork) -> None:
         self.tp = tp
         self.chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
         self.status = PartitionStatus()
-        self._reading = reading
+        self._flow_control = reading
         self._work = work
         self._most: int | None = None
         self._stopping = False
@@ -96,7 +96,7 @@ class _PartitionTask:
         return self._task.done()
 
     async def stop(self) -> None:
-        """Finish the chunk at hand, but not the next; cut it off when it takes too long."""
+        """Finish the current chunk, start no other; cancel it after LETTING_GO_SECONDS."""
         self._stopping = True
         self.chunks.put_nowait(None)
         _, unfinished = await asyncio.wait([self._task], timeout=LETTING_GO_SECONDS)
@@ -115,7 +115,7 @@ class _PartitionTask:
             except Exception as error:
                 self._note_failure(error)
             finally:
-                self._reading.stop(self.tp)
+                self._flow_control.stop(self.tp)
                 await self._work.close()
             if not self._stopping:
                 await self._pause()
@@ -123,17 +123,17 @@ class _PartitionTask:
     async def _open_and_process(self) -> None:
         position = self.status.position = await self._work.open()
         self.status.error = None
-        self._reading.start(self.tp, position)
+        self._flow_control.start(self.tp, position)
         while not self._stopping and (chunk := await self._next_chunk(position)) is not None:
             if chunk.start == position:
                 await self._process(chunk)
                 position = chunk.next_offset
             elif chunk.start > position:  # what is between is still to be read
-                self._reading.start(self.tp, position)
-            self._reading.finished(self.tp)
+                self._flow_control.start(self.tp, position)
+            self._flow_control.finished(self.tp)
 
     async def _process(self, chunk: Chunk) -> None:
-        """Process a chunk; what failed twice, in parts of half its size, until one succeeds."""
+        """Process a chunk; after two failures in parts of half its size, until one succeeds."""
         rest: Chunk | None = chunk
         while rest is not None and not self._stopping:
             part, rest = split(rest, self._most)
@@ -162,14 +162,14 @@ class _PartitionTask:
             )
 
     async def _next_chunk(self, position: int) -> Chunk | None:
-        """Wait for a chunk; read anew from the position when one got lost on its way. None when stopping."""
+        """Wait for a chunk; read again from the position when one got lost. Return None when stopping."""
         while True:
             try:
                 async with asyncio.timeout(_LOST_SECONDS):
                     return await self.chunks.get()
             except TimeoutError:
-                if self._reading.position(self.tp) not in (None, position):
-                    self._reading.start(self.tp, position)
+                if self._flow_control.position(self.tp) not in (None, position):
+                    self._flow_control.start(self.tp, position)
 
     def _note_reached(self, records: Sequence[RawRecord]) -> None:
         for record in records:
@@ -196,7 +196,7 @@ class _PartitionTask:
         )  # fmt: skip
 
     async def _pause(self) -> None:
-        """Wait before the next attempt: longer each time, with jitter, and cut short by `stop`."""
+        """Wait before the next attempt: longer each time, with jitter; `stop` ends the wait."""
         longest = min(_FIRST_PAUSE * 2**self.status.failures, _LONGEST_PAUSE)
         deadline = asyncio.get_running_loop().time() + random.uniform(longest / 2, longest)
         with suppress(TimeoutError):

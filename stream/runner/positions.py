@@ -1,4 +1,4 @@
-"""A stored position, held against what its partition still has."""
+"""Check a stored position against the offsets that its partition still has."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ log = logging.getLogger(__name__)
 
 
 class PositionLost(Exception):
-    """A stored position that the partition can't have led to; the message says what to do."""
+    """A stored position beyond the partition's end; the message says what to do."""
 
 
-def within(where: str, position: int | None, bounds: tuple[int, int]) -> int:
-    """Return the offset to go on from: the position, or the earliest offset where there is none.
+def clamp_position(where: str, position: int | None, bounds: tuple[int, int]) -> int:
+    """Return the offset to go on from: the position, or the earliest offset without one.
 
-    `bounds` are the partition's earliest offset and its end. What expired before it was read is logged and
-    left out. Raises PositionLost for a position beyond the end: the topic was made anew.
+    `bounds` are the partition's earliest offset and its end. Offsets that expired unread are logged and skipped.
+    Raises PositionLost for a position beyond the end, which means that the topic was created again.
     """
     earliest, end = bounds
     if position is None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from aiohttp import web
-from faust.types import TP
+from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -14,14 +14,14 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from stream.runner.partitions import PartitionStatus
 
 STALLED_SECONDS = 20.0
-"""A partition that has lag and did not move for this long is stalled: noticed within half a minute by who asks."""
+"""Seconds after which a partition that has lag and does not move counts as stalled."""
 
-StatusOf = Callable[[], Mapping[TP, PartitionStatus]]
-LagOf = Callable[[TP, int | None], int]
+StatusOf = Callable[[], Mapping[TopicPartition, PartitionStatus]]
+LagOf = Callable[[TopicPartition, int | None], int]
 
 
 class PartitionCollector:
-    """Position and lag of each owned partition, for Prometheus."""
+    """Collect position and lag of each owned partition for Prometheus."""
 
     def __init__(self, status: StatusOf, lag: LagOf) -> None:
         self._status, self._lag = status, lag
@@ -55,15 +55,15 @@ STANDSTILL = "eye_partition_standstill_seconds"
 
 
 def standstill_seconds(status: PartitionStatus, lag: int, now: float) -> float:
-    """Return for how long a partition has not moved though there is work, or its work can't even be opened; else 0."""
+    """Return for how long a partition with lag, or whose work cannot be opened, has not moved; otherwise 0."""
     has_work = lag > 0 or (status.position is None and status.error is not None)
     return now - status.moved_at if has_work else 0.0
 
 
 def lag_seconds(status: PartitionStatus, lag: int, now: float) -> float:
-    """Return the age of the oldest record that is still to be worked on, as far as is known without reading it; else 0.
+    """Return the age of the oldest record still to be processed, in seconds; 0 without lag.
 
-    Without lag it is 0; while no record is at hand, it is at least the time without progress.
+    While the record's timestamp is unknown, it is at least the time without progress.
     """
     if lag <= 0:
         return 0.0
@@ -74,7 +74,7 @@ def lag_seconds(status: PartitionStatus, lag: int, now: float) -> float:
 def status_page(
     registry: CollectorRegistry, status: StatusOf, lag: LagOf, stopping: Callable[[], bool]
 ) -> web.Application:
-    """Build the page. It answers 503 with the partitions at fault when something is wrong."""
+    """Build the page. It answers 503 and names the partitions at fault when something is wrong."""
 
     async def healthz(_: web.Request) -> web.Response:
         now = time.monotonic()

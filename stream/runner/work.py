@@ -1,4 +1,4 @@
-"""What a stage is to its partitions."""
+"""The work of a stage on one partition."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from stream.runner.chunk import Chunk
 
 
 class PartitionWork(Protocol):
-    """The work on one partition of one topic, as long as this process owns it.
+    """The work on one partition of one topic, while this process owns it.
 
-    The calls come one after another, never two at once: `open`, then `process` for each chunk, then
-    `close`. When `open` or `process` raises, the work is closed and opened again after a while, and
-    goes on from the offset that `open` returns then.
+    Calls never overlap: `open`, then `process` for each chunk, then `close`. When `open` or `process` raises, the work
+    is closed, opened again after a pause, and continues from the offset that `open` returns then.
     """
 
     async def open(self) -> int:
-        """Take the partition over and return the offset to go on from, as the results stored so far tell."""
+        """Take the partition over; return the offset after the results stored so far."""
 
     async def process(self, chunk: Chunk) -> None:
         """Turn a chunk into stored results and advance the stored position to its end: all of it, or nothing.
@@ -25,8 +24,8 @@ class PartitionWork(Protocol):
         """
 
     async def close(self) -> None:
-        """Let go of what was opened. Never raises, and may be called twice."""
+        """Release what was opened. Never raises; may be called twice."""
 
 
 class PositionMoved(Exception):
-    """Somebody else advanced or reset this partition's stored position; the work has to be opened anew."""
+    """Another owner moved this partition's stored position; the work has to be opened again."""

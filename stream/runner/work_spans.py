@@ -1,4 +1,4 @@
-"""Work on a partition, enclosed in spans; not there where nobody traces."""
+"""Enclose the work on a partition in spans, when tracing is on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from stream.runner.chunk import Chunk
 from stream.runner.work import PartitionWork
 
 MAX_LINKS = 128
-"""Most requests that the span of a chunk is linked to; of a large chunk the first ones."""
+"""Most requests that the span of a chunk is linked to: the first ones."""
 
 MakeWork = Callable[[str, int], PartitionWork]
 
 
 def traced(make_work: MakeWork, spans: Spans | None) -> MakeWork:
-    """Return what makes the same work, each chunk enclosed in a span; without spans it is the work itself."""
+    """Return a factory whose work encloses each chunk in a span; without `spans` the same factory."""
     if spans is None:
         return make_work
     return lambda topic, partition: TracedWork(make_work(topic, partition), spans)
@@ -44,7 +44,7 @@ class TracedWork(PartitionWork):
 
 
 def _traceparents(chunk: Chunk) -> list[str]:
-    """Return the different traceparents of a chunk's records, in their order, as far as they are linked."""
+    """Return the first MAX_LINKS distinct traceparents of a chunk's records, in order."""
     found: dict[bytes, None] = {}
     for record in chunk.records:
         for name, value in record.headers:

@@ -1,4 +1,4 @@
-"""The life of a worker process: start, work, stop cleanly, or crash."""
+"""The life cycle of a worker process: start, work, stop cleanly, or crash."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from aiohttp import web
-from faust.types import TP
+from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from schemas.record import place
-from stream.faust.app import ChunkApp
 from stream.runner.kafka_reader import Lookup
 from stream.runner.partitions import Partitions, PartitionStatus
+from stream.runner.stage_app import StageApp
 from stream.runner.status import STALLED_SECONDS, PartitionCollector, standstill_seconds, status_page
 
 log = logging.getLogger(__name__)
 
 _COLLECT = (500_000, 20, 100)
-"""When to look for garbage: chunks are many objects at once and no cycles, so rarely (a sixth less CPU)."""
+"""Thresholds of the garbage collector: rare, since chunks are many objects without cycles (a sixth less CPU)."""
 
 _WATCH_SECONDS = 1.0
 _REBALANCE_SECONDS = 60.0
@@ -36,15 +36,15 @@ _ENDS_SECONDS = 5.0
 
 
 class WorkerCrashed(Exception):
-    """The worker ended without having been asked to; a new process has to take over."""
+    """The worker ended without a request to stop; a new process has to take over."""
 
 
 class Worker:
-    """A Faust app, its partitions and its status page, as one process runs them."""
+    """A stage's app, its partitions and its status page, run in one process."""
 
     def __init__(
         self,
-        app: ChunkApp,
+        app: StageApp,
         partitions: Partitions,
         registry: CollectorRegistry,
         *,
@@ -53,9 +53,9 @@ class Worker:
         surroundings: AbstractAsyncContextManager[None] | None = None,
         make_lookup: Callable[[], Lookup] | None = None,
     ) -> None:
-        """`surroundings` is entered before the work begins and left after it has ended.
+        """Make a worker; `surroundings` is entered before the work begins and left after it has ended.
 
-        With `make_lookup` the ends of the partitions are asked for beside the consumer, which may have stopped to.
+        With `make_lookup` the partitions' ends are read on a second connection, since the consumer may have stopped.
         """
         self._app = app
         self._partitions = partitions
@@ -69,18 +69,18 @@ class Worker:
         app.on_partitions_assigned.connect(self._assigned, weak=False)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
 
-    def status(self) -> dict[TP, PartitionStatus]:
-        """Return how each owned partition is doing."""
+    def status(self) -> dict[TopicPartition, PartitionStatus]:
+        """Return the state of each owned partition."""
         return self._partitions.status()
 
     async def run(self, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Work until SIGTERM or SIGINT, then finish what is begun; `prepare` comes first. Raises WorkerCrashed."""
+        """Call `prepare`, work until SIGTERM or SIGINT, finish the current chunks. Raises WorkerCrashed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         gc.set_threshold(*_COLLECT)
         async with self._surroundings, self._status_page():
-            living = [asyncio.create_task(task) for task in (self._work(prepare), self._watch(), self._look_at_ends())]
+            living = [asyncio.create_task(task) for task in (self._work(prepare), self._watch(), self._refresh_ends())]
             stopped = asyncio.create_task(self._stop.wait())
             await asyncio.wait([*living, stopped], return_when=asyncio.FIRST_COMPLETED)
             if self._stop.is_set():
@@ -105,7 +105,7 @@ class Worker:
         raise WorkerCrashed(f"the Faust app stopped by itself: {self._app.crash_reason!r}")
 
     async def _watch(self) -> None:
-        """Raise WorkerCrashed when the worker lives on without doing its work, which no exception would tell."""
+        """Raise WorkerCrashed when the process lives but its work has stopped without an exception."""
         rebalancing = 0.0
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
@@ -116,10 +116,10 @@ class Worker:
                 raise WorkerCrashed(f"Kafka's consumer gave up: {fault}")
             if ended := self._partitions.ended():
                 raise WorkerCrashed(f"the work on {ended[0].topic}:{ended[0].partition} ended by itself")
-            self._watch_lag()
+            self._check_lag()
 
-    async def _look_at_ends(self) -> None:
-        """Keep the app's knowledge of the partitions' ends; while Kafka is away there is none."""
+    async def _refresh_ends(self) -> None:
+        """Keep the app's `ends` up to date; empty while Kafka is away."""
         while True:
             try:
                 if self._make_lookup is not None:
@@ -132,8 +132,8 @@ class Worker:
                 self._app.ends = {}
             await asyncio.sleep(_ENDS_SECONDS)
 
-    def _watch_lag(self) -> None:
-        """Tell of a partition that stands still; raise WorkerCrashed when it does so without a failure to wait out."""
+    def _check_lag(self) -> None:
+        """Log partitions that do not move; raise WorkerCrashed for one that has no known failure to wait for."""
         now = time.monotonic()
         for tp, status in self._partitions.status().items():
             seconds = standstill_seconds(status, self._app.lag(tp, status.position), now)
@@ -153,7 +153,7 @@ class Worker:
                 raise WorkerCrashed(f"{tp.topic}:{tp.partition} has lag and does not move")
 
     async def _shut_down(self) -> None:
-        """Finish the chunks at hand, then leave. Results and positions are stored by then, whatever Faust does."""
+        """Finish the current chunks, then stop Faust. Results and positions are stored before that."""
         log.info("stopping")
         await self._partitions.stop()
         try:
@@ -162,16 +162,16 @@ class Worker:
         except Exception as error:
             log.info("Faust did not stop cleanly: %s: %s", type(error).__name__, error)
 
-    async def _assigned(self, _: object, assigned: set[TP], **kwargs: object) -> None:
+    async def _assigned(self, _: object, assigned: set[TopicPartition], **kwargs: object) -> None:
         log.info("partitions assigned: %s", ", ".join(sorted(f"{tp.topic}:{tp.partition}" for tp in assigned)))
         self._partitions.start(assigned)
 
-    async def _revoked(self, _: object, revoked: set[TP], **kwargs: object) -> None:
+    async def _revoked(self, _: object, revoked: set[TopicPartition], **kwargs: object) -> None:
         await self._partitions.stop(revoked)
 
     async def _report(self) -> None:
-        """Tell Kafka the positions now and then; they are kept elsewhere."""
-        reported: dict[TP, int] = {}
+        """Commit the positions to Kafka every few seconds, for tools that show lag; the stored ones are in Postgres."""
+        reported: dict[TopicPartition, int] = {}
         while True:
             await asyncio.sleep(_REPORT_SECONDS)
             now = {tp: s.position for tp, s in self._partitions.status().items() if s.position is not None}

@@ -91,12 +91,15 @@ def order() -> None:
 def positions() -> None:
     """The sinks store their position before the rows, in a transaction of its own."""
     from sinks import table_partition
+    from sinks.positions import Move, advance_positions
     from sinks.postgres.pool import lend
-    from sinks.table_partition import _ADVANCE, TablePartition
+    from sinks.table_partition import TablePartition
 
     async def advance(self: Any, connection: Any, chunk: Any, rows: int) -> None:
+        sink, topic, partition = self._key
+        move = Move(sink, topic, partition, chunk.start, chunk.next_offset, rows)
         async with lend(self._pool) as another:
-            await another.execute(_ADVANCE, (chunk.next_offset, rows, *self._key, chunk.start))
+            await advance_positions(another, [move])
 
     TablePartition.advance = advance  # type: ignore[method-assign]
     table_partition.MAX_RECORDS = 0  # type: ignore[attr-defined]  # each chunk in a transaction of its own

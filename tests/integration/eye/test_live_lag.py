@@ -16,7 +16,7 @@ from schemas.settings import Settings
 from schemas.topics import topic_names
 from sinks.postgres.pool import Pool, make_pool
 from stream.faust import batches
-from stream.faust.batches import Record
+from stream.faust.batches import FetchedRecord
 from stream.runner.kafka_reader import Lookup
 
 RECORDS = 5
@@ -103,11 +103,12 @@ async def test_it_takes_little_from_a_line_that_is_far_behind(
 ) -> None:
     read: list[int] = []
 
-    def record(*fields: Any) -> Record:
+    def record(*fields: Any) -> FetchedRecord:
         read.append(fields[2])
-        return Record(*fields)
+        return FetchedRecord(*fields)
 
-    monkeypatch.setattr(batches, "Record", record)
+    batches.deliver_whole_batches()
+    monkeypatch.setattr(batches, "FetchedRecord", record)
     told = Told()
     await publish(settings, tp, seconds_ago=60, records=2_000)
     waiting = asyncio.ensure_future(LiveLine(settings, lookup, pool, 1, told).give_way())

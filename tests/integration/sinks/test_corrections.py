@@ -13,9 +13,9 @@ from psycopg import AsyncConnection
 
 from schemas.record import REDRIVE, REPLAY, Record
 from schemas.verdict import Verdict
-from sinks.tables.corrections import lock_verdicts
-from sinks.tables.rows import event_rows, rejected_rows
-from sinks.tables.writers import EventWriter, RejectedWriter
+from sinks.tables.corrections import event_writer, lock_verdicts, rejected_writer
+from sinks.tables.events import event_rows
+from sinks.tables.rejected_events import rejected_rows
 from tests.unit.sinks.test_binary_builders import a_rejected_event, a_verdict_record, an_accepted_event
 
 ID = "0f1a2b3c-4d5e-4f60-8172-8394a5b6c7d8"
@@ -24,13 +24,13 @@ PASSED, FAILED = an_accepted_event(event_id=ID, data=b'{"n": 1}'), a_rejected_ev
 
 @pytest.fixture
 async def connection(dsn: str) -> AsyncIterator[AsyncConnection]:
-    """A connection with a transaction that ends with the test."""
+    """Connect, in a transaction that ends with the test."""
     async with await AsyncConnection.connect(dsn) as connection:
         yield connection
 
 
 def published(verdict: Verdict, run: str | None = None, *, redrive: bool = False, offset: int = 5) -> Record:
-    """A verdict on the raw record at ten times the offset, as the stream publishes it, or a run."""
+    """Make the record of a verdict on the raw record at ten times the offset, published by the stream or by a run."""
     record = a_verdict_record(verdict, offset=offset)
     again = [(REPLAY, run.encode())] if run is not None else []
     return replace(record, headers=[*record.headers, *again, *([(REDRIVE, b"r")] if redrive else [])])
@@ -39,9 +39,9 @@ def published(verdict: Verdict, run: str | None = None, *, redrive: bool = False
 async def store(connection: AsyncConnection, *records: Record) -> None:
     for record in records:
         if b'"errors"' in (record.value or b""):
-            await RejectedWriter().write(connection, rejected_rows([record]).rows)
+            await rejected_writer().write(connection, rejected_rows([record]).rows)
         else:
-            await EventWriter().write(connection, event_rows([record]).rows)
+            await event_writer().write(connection, event_rows([record]).rows)
 
 
 async def stored(connection: AsyncConnection) -> Any:
@@ -91,7 +91,7 @@ async def test_in_whatever_order_verdicts_come_the_rows_are_the_same(
 async def test_a_chunk_may_hold_a_verdict_and_what_replaced_it(connection: AsyncConnection) -> None:
     rows = event_rows([published(PASSED), published(CHANGED, "run-1"), published(CHANGED, "run-1")]).rows
 
-    assert await EventWriter().write(connection, rows) == 1
+    assert await event_writer().write(connection, rows) == 1
     assert await stored(connection) == (["2"], 1, [])
 
 
@@ -106,7 +106,7 @@ async def test_an_event_that_moves_to_another_time_is_there_once(connection: Asy
 async def test_who_replaces_verdicts_waits_for_those_who_store_some(dsn: str) -> None:
     async with await AsyncConnection.connect(dsn) as first, await AsyncConnection.connect(dsn) as second:
         await store(first, published(FAILED))
-        replacing = asyncio.create_task(lock_verdicts(second, 0, alone=True))
+        replacing = asyncio.create_task(lock_verdicts(second, 0, exclusive=True))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(replacing), 0.3)
 

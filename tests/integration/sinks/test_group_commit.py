@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from schemas.record import RawRecord, Record
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from sinks.postgres.group_commit import MAX_RECORDS
+from sinks.group_commit import MAX_RECORDS
 from sinks.postgres.pool import Pool, make_pool
-from sinks.table_topics import table_works
+from sinks.table_topics import partition_works
 from sinks.tables.refusals import ALWAYS_SET_ASIDE, TooManyRefused
 from stream.runner.chunk import Chunk
 from stream.runner.work import PartitionWork, PositionMoved
@@ -44,7 +44,7 @@ class SinkWorker:
     """The works of one worker on some partitions of all topics, opened."""
 
     def __init__(self, pool: Pool) -> None:
-        works = table_works(Settings(), pool, a_registry(), _bounds)
+        works = partition_works(Settings(), pool, a_registry(), _bounds)
         self._works = {(topic, number): works[topic](number) for topic in works for number in range(PARTITIONS)}
 
     async def open(self) -> SinkWorker:
@@ -66,7 +66,7 @@ async def _bounds(topic: str, partition: int) -> tuple[int, int]:
 
 
 def a_chunk(records: Sequence[RawRecord], partition: int, *, topic: str = TOPICS.validated, start: int = 0) -> Chunk:
-    """A chunk of records that are made to stand in a partition from an offset on."""
+    """Make a chunk of records that are placed in a partition from an offset on."""
     placed = [
         Record(topic, partition, start + number, record.timestamp, record.key, record.value, record.headers)
         for number, record in enumerate(records)

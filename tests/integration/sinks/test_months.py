@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from schemas.settings import Settings
 from sinks.months import AHEAD_MONTHS, make_partitions
 from sinks.postgres.pool import Pool, make_pool
-from sinks.tables.rows import event_rows
-from sinks.tables.writers import EventWriter
+from sinks.tables.corrections import event_writer
+from sinks.tables.events import event_rows
 from tests.unit.sinks.test_binary_builders import MOMENT, a_verdict_record, an_accepted_event
 
 MAKE = "select * from eye.make_event_partitions(%s)"
@@ -36,7 +36,7 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 
 
 def month(ahead: int) -> datetime:
-    """The first moment of a month, counted from this one."""
+    """Return the first moment of a month, counted from this one."""
     now = datetime.now(UTC)
     months = now.year * 12 + now.month - 1 + ahead
     return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def month(ahead: int) -> datetime:
 async def store(connection: AsyncConnection, *times: datetime) -> None:
     records = [a_verdict_record(an_accepted_event(occurred_at=time)) for time in times]
     async with connection.transaction():
-        await EventWriter().write(connection, event_rows(records).rows)
+        await event_writer().write(connection, event_rows(records).rows)
 
 
 async def make(connection: AsyncConnection, ahead: int) -> list[Any]:

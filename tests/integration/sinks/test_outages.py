@@ -18,7 +18,7 @@ from eye.local.postgres import LocalPostgres
 from schemas.settings import Settings
 from sinks.postgres.migrate import migrate
 from sinks.postgres.pool import make_pool
-from stream.faust.flow_control import Reading
+from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions, PartitionStatus
 from tests.integration.sinks.test_table_partition import event_work, refused_events
 from tests.support.pipeline import poll
@@ -30,7 +30,7 @@ TOPIC = TP("some.topic", 0)
 class Sink:
     """A partition of a sink as a worker runs it, and what it has come to."""
 
-    def __init__(self, partitions: Partitions, reading: Reading) -> None:
+    def __init__(self, partitions: Partitions, reading: FlowControl) -> None:
         self._partitions = partitions
         self._reading = reading
 
@@ -46,7 +46,7 @@ class Sink:
                     self._reading.sought(tp, offset)
                     if offset == 0:
                         self._reading.advance(tp, 20)
-                        self._partitions.hand(a_chunk(self.records))
+                        self._partitions.deliver(a_chunk(self.records))
                 await self._reading.wait_for_change(0.05)
 
     records = events(20)
@@ -55,7 +55,7 @@ class Sink:
 @asynccontextmanager
 async def a_sink(dsn: str) -> AsyncIterator[Sink]:
     async with make_pool(Settings(postgres_dsn=SecretStr(dsn))) as pool:
-        reading = Reading()
+        reading = FlowControl()
         partitions = Partitions(reading, lambda topic, partition: event_work(pool))
         partitions.start([TOPIC])
         yield Sink(partitions, reading)
@@ -81,7 +81,7 @@ def rows(dsn: str) -> tuple[int, int]:
 
 
 def read_only(dsn: str) -> bool:
-    """Whether a server takes no writes from whoever connects now."""
+    """Return whether a server refuses writes on new connections."""
     with psycopg.connect(dsn) as connection:
         return connection.execute("show default_transaction_read_only").fetchone() == ("on",)
 

@@ -1,4 +1,4 @@
-"""What has expired leaves, its keys with it; what is needed stays, and nobody waits long."""
+"""Expired rows are deleted with their keys; all others stay, and nobody waits long."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from eye.runs.runs import latest, new_run_id
 from schemas.record import RawRecord
 from schemas.settings import Settings
 from sinks import retention
-from sinks.housekeeping import tend
+from sinks.maintenance import maintain
 from sinks.metrics import SinkMetrics
 from sinks.postgres.pool import make_pool
 from sinks.retention import Expired, Policy, find_expired, policy_of, take_out_expired
-from sinks.table_stats import storage_state
-from sinks.tables.rows import event_rows
-from sinks.tables.writers import EventWriter
+from sinks.table_stats import read_table_stats
+from sinks.tables.corrections import event_writer
+from sinks.tables.events import event_rows
 from tests.integration.eye.test_command import run_eye
 from tests.unit.sinks.test_binary_builders import a_verdict_record, an_accepted_event
 
@@ -66,7 +66,7 @@ async def store(
 
 async def store_records(connection: AsyncConnection, records: Sequence[RawRecord]) -> int:
     async with connection.transaction():
-        return await EventWriter().write(connection, event_rows(records).rows)
+        return await event_writer().write(connection, event_rows(records).rows)
 
 
 async def count(connection: AsyncConnection, table: str) -> int:
@@ -255,11 +255,11 @@ async def test_events_may_be_stored_while_partitions_leave(dsn: str, connection:
 async def test_a_sink_stores_events_of_months_without_a_partition(connection: AsyncConnection) -> None:
     """There is none at all here; the state of the tables tells, and tending them mends it."""
     await store(connection, datetime.now(UTC), datetime.now(UTC), 3)
-    before = await storage_state(connection)
+    before = await read_table_stats(connection)
     settings = Settings(postgres_dsn=SecretStr(connection.info.dsn + f" password={connection.info.password}"))
     async with make_pool(settings) as pool:
-        await tend(pool, policy_of(settings))
-    after = await storage_state(connection)
+        await maintain(pool, policy_of(settings))
+    after = await read_table_stats(connection)
 
     assert (before.months_ahead, before.default_rows) == (0, 3)
     assert (after.months_ahead, after.default_rows) == (3, 0)
@@ -270,7 +270,7 @@ async def test_the_metrics_show_the_state_of_the_tables(connection: AsyncConnect
     await store(connection, LONG_AGO, NOW)
     registry = CollectorRegistry()
 
-    SinkMetrics(registry).show(await storage_state(connection), LONG_AGO + 2 * DAYS)
+    SinkMetrics(registry).show(await read_table_stats(connection), LONG_AGO + 2 * DAYS)
 
     assert registry.get_sample_value("eye_events_partitions_ahead") == 0
     assert registry.get_sample_value("eye_events_default_rows") == 1

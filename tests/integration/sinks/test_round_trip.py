@@ -1,4 +1,4 @@
-"""What Postgres makes of the binary COPY format: every value comes back as it went in."""
+"""The binary COPY format against Postgres: every value comes back unchanged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from sinks.postgres import arrays, copy
-from sinks.tables.rows import event_rows
-from sinks.tables.writers import EventWriter
+from sinks.tables.corrections import event_writer
+from sinks.tables.events import event_rows
 from tests.unit.sinks.test_binary_builders import a_verdict_record, an_accepted_event
 
 DEEP = b'{"a":' * 63 + b"{}" + b"}" * 63
@@ -88,7 +88,7 @@ async def test_a_payload_comes_back_as_it_was_sent(dsn: str, data: bytes) -> Non
     [row] = event_rows([a_verdict_record(an_accepted_event(data=data))]).rows
 
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        await EventWriter().write(connection, [row])
+        await event_writer().write(connection, [row])
         stored = await (await connection.execute("select data::text from eye.events")).fetchone()
 
     assert stored is not None

@@ -16,8 +16,7 @@ from schemas.settings import Settings
 from sinks.postgres import copy
 from sinks.postgres.pool import Pool, make_pool
 from sinks.table_partition import TablePartition
-from sinks.tables.rows import EventRow
-from sinks.tables.writers import COPY_EVENTS, EventWriter
+from sinks.tables.events import COPY_EVENTS, EventRow, EventWriter
 from stream.runner.work import PositionMoved
 from tests.integration.sinks.test_table_partition import event_work, position_and_rows
 from tests.unit.sinks.test_binary_builders import a_chunk, events
@@ -29,7 +28,7 @@ MOVE: LiteralString = "update eye.sink_positions set next_offset = next_offset w
 
 @pytest.fixture
 async def pool(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
-    """A pool of one connection, which has to do, and which waits for a lock for half a second."""
+    """Make a pool of one connection, which waits for a lock for half a second."""
     monkeypatch.setattr("sinks.postgres.pool._SESSION", "set lock_timeout = '500ms'")
     async with make_pool(Settings(postgres_dsn=SecretStr(dsn), postgres_write_connections=1)) as pool:
         yield pool
@@ -57,7 +56,7 @@ class InTheMiddle(EventWriter):
 
 @asynccontextmanager
 async def another_worker(dsn: str, writer: InTheMiddle, count: int) -> AsyncIterator[asyncio.Task[None]]:
-    """A worker with a connection of its own that has moved the position and is in the middle of a COPY."""
+    """Run a worker with its own connection that has moved the position and is in the middle of a COPY."""
     async with make_pool(Settings(postgres_dsn=SecretStr(dsn))) as pool:
         work = event_work(pool, writer=writer)
         await work.open()

@@ -16,16 +16,18 @@ from pydantic import SecretStr
 from schemas.record import RawRecord
 from schemas.settings import Settings
 from schemas.topics import topic_names
+from sinks.group_commit import GroupCommit
 from sinks.metrics import SinkMetrics
-from sinks.postgres.group_commit import GroupCommit
 from sinks.postgres.migrate import migrate
 from sinks.postgres.pool import Pool, lend, make_pool
 from sinks.table_partition import TablePartition
-from sinks.table_topics import table_works
+from sinks.table_topics import partition_works
+from sinks.tables.corrections import event_writer
+from sinks.tables.events import EventRow, EventWriter, event_rows
 from sinks.tables.refusals import TooManyRefused, set_aside, skip
-from sinks.tables.rows import EventRow, event_rows, session_rows
+from sinks.tables.sessions import SessionWriter, session_rows
 from sinks.tables.table import Table
-from sinks.tables.writers import EventWriter, SessionWriter, Writer
+from sinks.tables.writer import Writer
 from stream.runner.work import PositionMoved
 from tests.support.servers import Infra
 from tests.unit.sinks.test_binary_builders import (
@@ -55,7 +57,7 @@ def event_work(
     async def bounds() -> tuple[int, int]:
         return earliest, end
 
-    table = Table("events", "events", event_rows, writer or EventWriter(), set_aside)
+    table = Table("events", "events", event_rows, writer or event_writer(), set_aside)
     return TablePartition(pool, a_registry(), table, "some.topic", 0, bounds, max_refused_share, GroupCommit(pool))
 
 
@@ -379,7 +381,7 @@ async def test_each_topic_has_its_table(pool: Pool, dsn: str) -> None:
         asked.append((topic, partition))
         return 5, 9
 
-    works = table_works(settings, pool, a_registry(), bounds)
+    works = partition_works(settings, pool, a_registry(), bounds)
     for make_work in works.values():
         assert await make_work(2).open() == 5
 

@@ -13,8 +13,10 @@ import pytest
 from psycopg import AsyncConnection
 
 from schemas.ids import row_id
-from sinks.tables.rows import event_rows, rejected_rows, session_rows
-from sinks.tables.writers import EventWriter, RejectedWriter, SessionWriter
+from sinks.tables.corrections import event_writer, rejected_writer
+from sinks.tables.events import event_rows
+from sinks.tables.rejected_events import rejected_rows
+from sinks.tables.sessions import SessionWriter, session_rows
 from tests.unit.sinks.test_binary_builders import (
     MOMENT,
     a_rejected_event,
@@ -27,7 +29,7 @@ from tests.unit.sinks.test_binary_builders import (
 
 @pytest.fixture
 async def connection(dsn: str) -> AsyncIterator[AsyncConnection]:
-    """A connection with a transaction that ends with the test."""
+    """Connect, in a transaction that ends with the test."""
     async with await AsyncConnection.connect(dsn) as connection:
         yield connection
 
@@ -39,7 +41,7 @@ async def read(connection: AsyncConnection, query: str) -> list[Any]:
 async def test_an_event_is_stored_with_all_that_its_record_says(connection: AsyncConnection) -> None:
     event = an_accepted_event(event_id="order-17", data=b'{"host": "h"}')
 
-    await EventWriter().write(connection, event_rows([a_verdict_record(event, offset=5)]).rows)
+    await event_writer().write(connection, event_rows([a_verdict_record(event, offset=5)]).rows)
 
     [stored] = await read(
         connection,
@@ -55,15 +57,15 @@ async def test_an_event_is_stored_with_all_that_its_record_says(connection: Asyn
 async def test_a_batch_of_events_written_twice_changes_nothing(connection: AsyncConnection) -> None:
     rows = event_rows(events(3)).rows
 
-    assert [await EventWriter().write(connection, rows), await EventWriter().write(connection, rows)] == [3, 0]
+    assert [await event_writer().write(connection, rows), await event_writer().write(connection, rows)] == [3, 0]
     assert await read(connection, "select count(*) from eye.events") == [(3,)]
 
 
 async def test_of_a_batch_that_is_known_in_part_the_rest_is_stored(connection: AsyncConnection) -> None:
     rows = event_rows(events(10)).rows
-    await EventWriter().write(connection, rows[::3])
+    await event_writer().write(connection, rows[::3])
 
-    assert await EventWriter().write(connection, rows) == 6
+    assert await event_writer().write(connection, rows) == 6
     stored = await read(connection, "select source_offset from eye.events order by 1")
     assert [offset for (offset,) in stored] == [offset * 10 for offset in range(10)]
 
@@ -73,7 +75,7 @@ async def test_the_same_id_with_another_time_is_the_same_event(connection: Async
     times = [MOMENT, MOMENT + timedelta(days=40)]
     batches = [event_rows([a_verdict_record(an_accepted_event(event_id=event_id, occurred_at=t))]).rows for t in times]
 
-    assert [await EventWriter().write(connection, rows) for rows in batches] == [1, 0]
+    assert [await event_writer().write(connection, rows) for rows in batches] == [1, 0]
     assert await read(connection, "select occurred_at from eye.events") == [(MOMENT,)]
 
 
@@ -81,7 +83,7 @@ async def test_the_same_id_of_another_application_is_another_event(connection: A
     event_id = str(uuid.uuid4())
     records = [a_verdict_record(an_accepted_event(event_id=event_id, application=name)) for name in ("shop", "blog")]
 
-    assert await EventWriter().write(connection, event_rows(records).rows) == 2
+    assert await event_writer().write(connection, event_rows(records).rows) == 2
 
 
 async def test_two_writers_store_each_event_once_and_never_deadlock(dsn: str) -> None:
@@ -89,7 +91,7 @@ async def test_two_writers_store_each_event_once_and_never_deadlock(dsn: str) ->
 
     async def write(rows: Any) -> int:
         async with await AsyncConnection.connect(dsn) as connection:
-            return await EventWriter().write(connection, rows)
+            return await event_writer().write(connection, rows)
 
     stored = await asyncio.gather(*(write(rows), write(rows[::-1]), write(rows[1::2] + rows[::2])))
 
@@ -102,23 +104,23 @@ async def test_two_writers_store_each_event_once_and_never_deadlock(dsn: str) ->
 async def test_an_event_that_is_rolled_back_leaves_its_id_free(dsn: str) -> None:
     rows = event_rows(events(1)).rows
     async with await AsyncConnection.connect(dsn) as connection:
-        await EventWriter().write(connection, rows)
+        await event_writer().write(connection, rows)
         await connection.rollback()
 
-        assert await EventWriter().write(connection, rows) == 1
+        assert await event_writer().write(connection, rows) == 1
 
 
 async def test_any_time_has_a_place(connection: AsyncConnection) -> None:
     times = [MOMENT.replace(year=year) for year in (1, 1969, 2021, 2400, 9999)]
     rows = event_rows([a_verdict_record(an_accepted_event(occurred_at=time)) for time in times]).rows
 
-    assert await EventWriter().write(connection, rows) == 5
+    assert await event_writer().write(connection, rows) == 5
 
 
 async def test_no_rows_are_written_without_complaint(connection: AsyncConnection) -> None:
     written = [
-        await EventWriter().write(connection, []),
-        await RejectedWriter().write(connection, []),
+        await event_writer().write(connection, []),
+        await rejected_writer().write(connection, []),
         await SessionWriter().write(connection, []),
     ]
 
@@ -128,7 +130,7 @@ async def test_no_rows_are_written_without_complaint(connection: AsyncConnection
 async def test_a_rejected_event_is_stored_with_every_reason(connection: AsyncConnection) -> None:
     event = a_rejected_event(event_id="order-17", raw="🦉", session_id="s1")
 
-    await RejectedWriter().write(connection, rejected_rows([a_verdict_record(event, offset=5)]).rows)
+    await rejected_writer().write(connection, rejected_rows([a_verdict_record(event, offset=5)]).rows)
 
     [stored] = await read(
         connection,
@@ -145,15 +147,15 @@ async def test_a_rejected_event_is_stored_with_every_reason(connection: AsyncCon
 async def test_a_batch_of_rejected_events_written_twice_changes_nothing(connection: AsyncConnection) -> None:
     rows = rejected_rows([a_verdict_record(a_rejected_event()) for _ in range(3)]).rows
 
-    assert [await RejectedWriter().write(connection, rows), await RejectedWriter().write(connection, rows)] == [3, 0]
+    assert [await rejected_writer().write(connection, rows), await rejected_writer().write(connection, rows)] == [3, 0]
 
 
 async def test_two_batches_in_one_transaction_do_not_mix(dsn: str) -> None:
     first, second = (rejected_rows([a_verdict_record(a_rejected_event())]).rows for _ in range(2))
 
     async with await AsyncConnection.connect(dsn) as connection:
-        assert await RejectedWriter().write(connection, first) == 1
-        assert await RejectedWriter().write(connection, second) == 1
+        assert await rejected_writer().write(connection, first) == 1
+        assert await rejected_writer().write(connection, second) == 1
 
 
 async def test_a_session_is_stored_as_its_summary_says(connection: AsyncConnection) -> None:
@@ -214,4 +216,4 @@ async def test_what_postgres_can_not_take_is_its_to_refuse(connection: AsyncConn
     rows = event_rows([a_verdict_record(an_accepted_event(data=b'{"a": "\\u0000"}'))]).rows
 
     with pytest.raises(psycopg.DataError):
-        await EventWriter().write(connection, rows)
+        await event_writer().write(connection, rows)

@@ -25,7 +25,7 @@ def topics(settings: Settings) -> Topics:
 
 @asynccontextmanager
 async def a_checkpoint(settings: Settings, partition: int = PARTITION) -> AsyncIterator[Checkpoint]:
-    """A checkpoint that is open already."""
+    """Make a checkpoint and open it."""
     topics = topic_names(settings)
     raw = TopicPartition(topics.raw, partition)
     checkpoint = Checkpoint(settings, settings.stream_group, raw, [topics.validated, topics.rejected, topics.sessions])

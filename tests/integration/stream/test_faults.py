@@ -1,4 +1,4 @@
-"""What a record can do to its partition: nothing, whatever it holds; and what the broker refuses is waited out."""
+"""Hostile records do not stop a partition; a record that the broker refuses is tried until it is taken."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from stream.faust.flow_control import Reading
 from stream.metrics import StreamMetrics
 from stream.partition import StreamPartition
 from stream.runner.chunk import Chunk
+from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions
 from tests.integration.stream.test_checkpoint_live import PARTITION, committed_offset
 from tests.integration.stream.test_partition import ids, send, the_work, values
@@ -89,7 +89,7 @@ async def test_a_refused_record_is_named_and_waits_until_it_is_taken(
     records = [a_raw_record(large if number == 2 else None, event_id=f"e-{number}") for number in range(5)]
     chunk = await send(settings, records)
     limit_records(settings, topics.validated, 10_000)
-    reading = Reading()
+    reading = FlowControl()
     partitions = Partitions(reading, lambda topic, partition: a_partition(settings))
     tp = TP(topics.raw, PARTITION)
     partitions.start([tp])
@@ -112,7 +112,7 @@ def a_partition(settings: Settings) -> StreamPartition:
     return StreamPartition(settings, settings.rules(), StreamMetrics(CollectorRegistry()), raw, committed)
 
 
-async def until(condition: Callable[[], bool], reading: Reading, partitions: Partitions, chunk: Chunk) -> None:
+async def until(condition: Callable[[], bool], reading: FlowControl, partitions: Partitions, chunk: Chunk) -> None:
     """Wait for a condition; hands over what of the chunk is asked for, as the consumer would."""
     async with asyncio.timeout(120):
         while not condition():
@@ -120,5 +120,5 @@ async def until(condition: Callable[[], bool], reading: Reading, partitions: Par
                 reading.sought(tp, offset)
                 if offset < chunk.next_offset:
                     reading.advance(tp, chunk.next_offset)
-                    partitions.hand(replace(chunk, start=offset, records=chunk.records[offset - chunk.start :]))
+                    partitions.deliver(replace(chunk, start=offset, records=chunk.records[offset - chunk.start :]))
             await reading.wait_for_change(0.05)

@@ -128,7 +128,7 @@ async def test_an_open_transaction_is_not_taken_for_the_end(
 async def test_a_new_leader_whose_high_watermark_lags_hides_nothing(
     lookup: Lookup, tp: TopicPartition, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a fetch tells right after an election may be behind; the end that is asked for never is."""
+    """Ask for the end: the high watermark of a fetch right after an election may be too low."""
     await write(producer, tp, "a", "b", "c")
     monkeypatch.setattr(lookup._consumer, "highwater", lambda _: 0)
 

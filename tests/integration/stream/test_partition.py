@@ -40,7 +40,7 @@ def raw(topics: Topics) -> TopicPartition:
 async def the_work(
     settings: Settings, registry: CollectorRegistry | None = None
 ) -> AsyncIterator[tuple[StreamPartition, int]]:
-    """A new owner's work on the partition, opened, and the offset it goes on from."""
+    """Open a new owner's work on the partition; return it and the offset it goes on from."""
 
     async def committed(raw: TopicPartition) -> int | None:
         return await committed_offset(settings, raw.partition)

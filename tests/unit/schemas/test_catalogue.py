@@ -156,7 +156,7 @@ def test_values_are_taken_as_sent_and_never_converted() -> None:
 # a payload that the fast decoder takes is one that the model takes
 
 
-class Plain(Payload):
+class FastPayload(Payload):
     host: str
     seen: bool
 
@@ -214,7 +214,7 @@ class Made(Payload):
 def test_rules_beyond_types_are_never_passed_over(model: type[Payload]) -> None:
     event_type = EventType("test", "one", 1, model)
 
-    assert event_type.plain is None
+    assert event_type.fast_payload is None
     with pytest.raises(ValueError, match=r"validation error|never"):
         event_type.check(b'{"host": "example"}')
 
@@ -229,17 +229,17 @@ def test_rules_beyond_types_are_never_passed_over(model: type[Payload]) -> None:
 )  # fmt: skip
 def test_plain_payloads_with_a_fault_are_refused_by_pydantic_itself(data: bytes) -> None:
     with pytest.raises(ValidationError):
-        EventType("test", "one", 1, Plain).check(data)
+        EventType("test", "one", 1, FastPayload).check(data)
 
 
 def test_plain_payloads_without_a_fault_are_recognised_fast() -> None:
-    event_type = EventType("test", "one", 1, Plain)
+    event_type = EventType("test", "one", 1, FastPayload)
 
     event_type.check(b'{"seen": false, "host": "\\u00e9"}')
 
-    assert event_type.plain is not None
-    assert event_type.plain.is_flat
-    event_type.plain.decoder.decode(b'{"seen": false, "host": "\\u00e9"}')
+    assert event_type.fast_payload is not None
+    assert event_type.fast_payload.is_flat
+    event_type.fast_payload.decoder.decode(b'{"seen": false, "host": "\\u00e9"}')
 
 
 def test_payloads_with_any_object_are_fast_and_not_flat() -> None:
@@ -247,22 +247,22 @@ def test_payloads_with_any_object_are_fast_and_not_flat() -> None:
 
     event_type.check(data)
 
-    assert event_type.plain is not None
-    assert not event_type.plain.is_flat
-    event_type.plain.decoder.decode(data)
+    assert event_type.fast_payload is not None
+    assert not event_type.fast_payload.is_flat
+    event_type.fast_payload.decoder.decode(data)
 
 
 @pytest.mark.parametrize("data", [b'{"host": "h", "form": []}', b'{"host": "h", "form": null}', b'{"host": "h"}'])
 def test_what_is_no_object_is_refused_fast_and_by_pydantic(data: bytes) -> None:
     event_type = EventType("test", "one", 1, WithObject)
 
-    assert event_type.plain is not None
+    assert event_type.fast_payload is not None
     with pytest.raises(msgspec.ValidationError):
-        event_type.plain.decoder.decode(data)
+        event_type.fast_payload.decoder.decode(data)
     with pytest.raises(ValidationError):
         event_type.check(data)
 
 
 @pytest.mark.parametrize("model", [BoundedObject, TypedObject])
 def test_rules_for_what_an_object_holds_are_never_passed_over(model: type[Payload]) -> None:
-    assert EventType("test", "one", 1, model).plain is None
+    assert EventType("test", "one", 1, model).fast_payload is None

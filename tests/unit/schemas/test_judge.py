@@ -22,7 +22,7 @@ from schemas.payload import Payload
 from schemas.record import Record, open_envelope
 from schemas.rules import Rules
 from schemas.verdict import Accepted, Code, Rejected, Verdict, decode_accepted, decode_rejected, encode
-from schemas.violations import MAX_VIOLATIONS, examine
+from schemas.violations import MAX_VIOLATIONS, collect_violations
 from tests.support.builders import CTA_CLICK, OCCURRED, RECEIVED, SUBMIT, a_raw_record, an_event, the_rules
 
 RULES = the_rules()
@@ -447,7 +447,7 @@ def test_the_fast_pass_takes_what_senders_usually_send() -> None:
 def both(record: Record, rules: Rules) -> tuple[Accepted | None, Verdict]:
     assert record.value is not None
     envelope = open_envelope(record)
-    return _accept(record.value, envelope, rules), examine(record.value, envelope, rules)
+    return _accept(record.value, envelope, rules), collect_violations(record.value, envelope, rules)
 
 
 @settings(max_examples=50, deadline=None)

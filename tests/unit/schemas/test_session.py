@@ -8,7 +8,7 @@ from itertools import permutations
 import msgspec
 import pytest
 
-from schemas.session import SessionSummary, Status, decode_session, encode_session, new_session
+from schemas.session import SessionStatus, SessionSummary, decode_session, encode_session, new_session
 from schemas.verdict import Accepted, Verdict
 from tests.support.builders import OCCURRED, RECEIVED, a_rejected, after, an_accepted
 
@@ -27,7 +27,12 @@ def occurring(event_id: str, seconds: int) -> Accepted:
 def test_a_new_session_knows_nothing_yet() -> None:
     summary = a_summary()
 
-    assert (summary.revision, summary.status, summary.event_count, summary.rejected_count) == (0, Status.OPEN, 0, 0)
+    assert (summary.revision, summary.status, summary.event_count, summary.rejected_count) == (
+        0,
+        SessionStatus.OPEN,
+        0,
+        0,
+    )
     assert (summary.started_at, summary.ended_at, summary.first_event_id, summary.last_event_id) == (None,) * 4
 
 
@@ -70,11 +75,11 @@ def test_rejected_events_have_no_time() -> None:
 def test_closing_and_opening_again_are_changes() -> None:
     summary = a_summary(an_accepted())
     summary.close()
-    assert (summary.status, summary.revision) == (Status.CLOSED, 2)
+    assert (summary.status, summary.revision) == (SessionStatus.CLOSED, 2)
 
     summary.add(a_rejected(), after(60))
 
-    assert (summary.status, summary.revision, summary.updated_at) == (Status.OPEN, 3, after(60))
+    assert (summary.status, summary.revision, summary.updated_at) == (SessionStatus.OPEN, 3, after(60))
 
 
 def test_a_summary_survives_the_topic() -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from schemas.record import Headers, RawRecord, Record
-from schemas.session import SessionSummary, Status, encode_session
+from schemas.session import SessionStatus, SessionSummary, encode_session
 from schemas.verdict import Accepted, Code, Rejected, Violation, encode
 from stream.runner.chunk import Chunk
 
@@ -60,7 +60,7 @@ def a_rejected_event(*, event_id: str | None = None, raw: str = "{}", session_id
 
 
 def a_verdict_record(verdict: Accepted | Rejected, *, offset: int = 0) -> Record:
-    """A record as the stream writes it; its raw record stands at partition 3 and ten times the offset."""
+    """Make a record as the stream writes it; its raw record is at ten times the offset in partition 3."""
     headers = [
         ("event_id", verdict.event_id.encode()),
         ("application", verdict.application.encode()),
@@ -78,7 +78,7 @@ def a_session_record(
         session_id=session_id,
         applications=["shop", "blog"],
         revision=revision,
-        status=Status.OPEN,
+        status=SessionStatus.OPEN,
         started_at=started_at,
         ended_at=started_at,
         event_count=revision,
@@ -92,7 +92,7 @@ def a_session_record(
 
 
 def events(number: int) -> list[Record]:
-    """Records of different events, in the order of their offsets from 0 on."""
+    """Make records of different events with offsets from 0 on."""
     return [a_verdict_record(an_accepted_event(), offset=offset) for offset in range(number)]
 
 

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from schemas.ids import row_id
 from sinks.postgres import copy
-from sinks.tables.rows import Refused, event_rows, refused_row, rejected_rows, session_rows
+from sinks.tables.events import event_rows
+from sinks.tables.rejected_events import refused_row, rejected_rows
+from sinks.tables.row import Refused
+from sinks.tables.sessions import session_rows
 from tests.unit.sinks.test_binary_builders import (
     MOMENT,
     a_record,

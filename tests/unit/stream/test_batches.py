@@ -12,14 +12,19 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from stream.faust.batches import Record, leave_whole, take_apart
+from stream.faust.batches import FetchedRecord, deliver_whole_batches, leave_whole, take_apart
 
 TP = TopicPartition("events.raw", 2)
 HEADERS = [("event_id", b"e-1")]
 
 
+@pytest.fixture(autouse=True)
+def patched_aiokafka() -> None:
+    deliver_whole_batches()
+
+
 def a_batch(first: int, *values: bytes) -> bytes:
-    """A batch as Kafka returns it, its records from an offset on."""
+    """Make a batch as Kafka returns it, its records from an offset on."""
     builder = BatchBuilder(100_000, 0, is_transactional=False)
     for value in values:
         assert builder.append(timestamp=1_609_492_527_000 + first, key=b"k", value=value, headers=HEADERS)
@@ -27,7 +32,7 @@ def a_batch(first: int, *values: bytes) -> bytes:
 
 
 def fetched(data: bytes, offset: int, **changes: Any) -> Any:
-    """What aiokafka makes of it: a partition's records, or batches, from an offset on."""
+    """Return a partition's records, or batches, as aiokafka fetches them from an offset on."""
     deserializer = changes.get("deserializer", leave_whole)
     return fetcher.PartitionRecords(TP, MemoryRecords(data), [], offset, None, deserializer, True, 1)
 
@@ -43,7 +48,7 @@ def test_batches_pass_whole_and_are_taken_apart_in_order() -> None:
 
     assert (len(batches), found.next_fetch_offset) == (2, 10)
     assert take_apart(batches, TP.topic, TP.partition, 5) == [
-        Record("events.raw", 2, offset, 1_609_492_527_000 + first, b"k", value, HEADERS)
+        FetchedRecord("events.raw", 2, offset, 1_609_492_527_000 + first, b"k", value, HEADERS)
         for offset, first, value in ((5, 5, b"a"), (6, 5, b"b"), (9, 9, b"c"))
     ]
 
@@ -57,7 +62,7 @@ def test_reading_begins_in_the_middle_of_a_batch() -> None:
 def test_other_consumers_still_get_records() -> None:
     found = fetched(a_batch(5, b"a", b"b"), 6, deserializer=None)
 
-    assert list(found) == [Record("events.raw", 2, 6, 1_609_492_527_005, b"k", b"b", HEADERS)]
+    assert list(found) == [FetchedRecord("events.raw", 2, 6, 1_609_492_527_005, b"k", b"b", HEADERS)]
 
 
 def test_a_corrupt_batch_is_not_let_through() -> None:

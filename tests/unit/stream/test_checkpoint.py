@@ -1,4 +1,4 @@
-"""What a transaction has to carry: batches that the broker takes, whatever was sent."""
+"""Transactions write batches that the broker takes, whatever was sent."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_the_largest_accepted_event_fits() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "é", "😀", '"', "\x01"])
 def test_a_session_of_endlessly_many_event_types_still_fits(letter: str) -> None:
-    """Where the settings accept unknown types, a name may hold anything: a number, an address."""
+    """Test with settings that accept unknown types: a name may then hold anything."""
     summary = new_session("s-1", RECEIVED)
 
     for number in range(3_000):

@@ -226,7 +226,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @asynccontextmanager
 async def an_app(settings: Settings, *, read_committed: bool = True) -> AsyncIterator[ChunkApp]:
-    """An app that is never started; the event loop of its consumer's thread is closed in the end."""
+    """Make an app that is never started; close the event loop of its consumer's thread in the end."""
     app = ChunkApp(settings, group="g", instance="i", read_committed=read_committed)
     yield app
     app.chunk_consumer._thread.thread_loop.close()
@@ -243,7 +243,7 @@ async def test_an_app_gets_our_consumer_with_all_that_it_uses(app: ChunkApp) -> 
 
     assert isinstance(consumer, ChunkConsumer)
     assert isinstance(consumer._thread, ChunkConsumerThread)
-    assert consumer.reading is app.reading
+    assert consumer.flow_control is app.flow_control
     assert consumer.flow_active
     assert not consumer._stopped.is_set()
     assert not consumer.can_resume_flow.is_set()

@@ -1,8 +1,8 @@
-"""When Kafka is asked to gather records, and when to answer at once."""
+"""Kafka gathers records when chunks are many, and answers at once when they are few."""
 
 from __future__ import annotations
 
-from stream.faust.fetch_wait import AT_ONCE, BUSY_CHUNKS, Fetch, Pace
+from stream.faust.fetch_wait import AT_ONCE, BUSY_CHUNKS, Fetch, FetchWait
 
 
 class Clock:
@@ -13,9 +13,9 @@ class Clock:
         return self.now
 
 
-def paced(clock: Clock, *, chunks: int, a_second: float, gather_ms: int = 100, most_bytes: int = 4 << 20) -> Pace:
-    """A pace after so many chunks at a rate; the clock stands at the last one."""
-    pace = Pace(gather_ms, most_bytes, clock)
+def paced(clock: Clock, *, chunks: int, a_second: float, gather_ms: int = 100, most_bytes: int = 4 << 20) -> FetchWait:
+    """Make a policy after chunks at a rate; the clock stands at the last one."""
+    pace = FetchWait(gather_ms, most_bytes, clock)
     for number in range(chunks):
         clock.now += 1 / a_second if number else 0
         pace.note_chunk()
@@ -23,7 +23,7 @@ def paced(clock: Clock, *, chunks: int, a_second: float, gather_ms: int = 100, m
 
 
 def test_a_first_chunk_is_fetched_at_once() -> None:
-    assert Pace(100, 4 << 20).fetch() == AT_ONCE
+    assert FetchWait(100, 4 << 20).fetch() == AT_ONCE
 
 
 def test_few_chunks_a_second_are_fetched_at_once_however_long() -> None:

@@ -1,4 +1,4 @@
-"""Reading: from where the work says, no further ahead of it than allowed."""
+"""FlowControl: from where the work says, no further ahead of it than allowed."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import asyncio
 import pytest
 from faust.types import TP
 
-from stream.faust.flow_control import MAX_PENDING, Reading
+from stream.runner.flow_control import MAX_PENDING, FlowControl
 
 ONE, TWO = TP("events.raw", 0), TP("events.raw", 1)
 
 
 @pytest.fixture
-def reading() -> Reading:
-    return Reading()
+def reading() -> FlowControl:
+    return FlowControl()
 
 
-def begin(reading: Reading, tp: TP, offset: int = 0) -> None:
+def begin(reading: FlowControl, tp: TP, offset: int = 0) -> None:
     """Do what partition and consumer do until a partition is read."""
     reading.start(tp, offset)
     for sought, where in reading.take_seeks().items():
         reading.sought(sought, where)
 
 
-def test_nothing_is_read_before_its_work_says_from_where(reading: Reading) -> None:
+def test_nothing_is_read_before_its_work_says_from_where(reading: FlowControl) -> None:
     assert reading.take_seeks() == {}
     assert reading.wanted([ONE, TWO]) == (set(), False)
     assert reading.position(ONE) is None
 
 
-def test_a_partition_is_sought_once_and_then_wanted(reading: Reading) -> None:
+def test_a_partition_is_sought_once_and_then_wanted(reading: FlowControl) -> None:
     reading.start(ONE, 17)
 
     assert reading.wanted([ONE]) == (set(), False)
@@ -41,13 +41,13 @@ def test_a_partition_is_sought_once_and_then_wanted(reading: Reading) -> None:
     assert reading.position(ONE) == 17
 
 
-def test_a_partition_that_is_not_assigned_is_not_wanted(reading: Reading) -> None:
+def test_a_partition_that_is_not_assigned_is_not_wanted(reading: FlowControl) -> None:
     begin(reading, ONE)
 
     assert reading.wanted([TWO]) == (set(), False)
 
 
-def test_reading_pauses_while_too_many_chunks_wait_and_others_go_on(reading: Reading) -> None:
+def test_reading_pauses_while_too_many_chunks_wait_and_others_go_on(reading: FlowControl) -> None:
     begin(reading, ONE)
     begin(reading, TWO)
 
@@ -60,7 +60,7 @@ def test_reading_pauses_while_too_many_chunks_wait_and_others_go_on(reading: Rea
     assert reading.wanted([ONE, TWO]) == ({ONE, TWO}, False)
 
 
-def test_a_partition_is_idle_when_all_that_was_read_is_done(reading: Reading) -> None:
+def test_a_partition_is_idle_when_all_that_was_read_is_done(reading: FlowControl) -> None:
     begin(reading, ONE)
     assert reading.is_idle(ONE, 0)
 
@@ -73,7 +73,7 @@ def test_a_partition_is_idle_when_all_that_was_read_is_done(reading: Reading) ->
     assert not reading.is_idle(TWO, 0)
 
 
-def test_a_partition_that_is_stopped_is_read_no_more(reading: Reading) -> None:
+def test_a_partition_that_is_stopped_is_read_no_more(reading: FlowControl) -> None:
     begin(reading, ONE)
     reading.start(TWO, 3)
 
@@ -85,7 +85,7 @@ def test_a_partition_that_is_stopped_is_read_no_more(reading: Reading) -> None:
     assert reading.position(ONE) is None
 
 
-def test_a_chunk_that_is_finished_after_the_stop_changes_nothing(reading: Reading) -> None:
+def test_a_chunk_that_is_finished_after_the_stop_changes_nothing(reading: FlowControl) -> None:
     begin(reading, ONE)
     reading.advance(ONE, 5)
     reading.stop(ONE)
@@ -95,7 +95,7 @@ def test_a_chunk_that_is_finished_after_the_stop_changes_nothing(reading: Readin
     assert reading.wanted([ONE]) == (set(), False)
 
 
-def test_starting_again_forgets_what_was_read_before(reading: Reading) -> None:
+def test_starting_again_forgets_what_was_read_before(reading: FlowControl) -> None:
     begin(reading, ONE)
     for number in range(MAX_PENDING):
         reading.advance(ONE, number + 1)
@@ -106,7 +106,7 @@ def test_starting_again_forgets_what_was_read_before(reading: Reading) -> None:
     assert reading.wanted([ONE]) == ({ONE}, False)
 
 
-def test_a_seek_that_was_overtaken_by_another_start_does_not_count(reading: Reading) -> None:
+def test_a_seek_that_was_overtaken_by_another_start_does_not_count(reading: FlowControl) -> None:
     reading.start(ONE, 5)
     reading.take_seeks()
     reading.start(ONE, 3)
@@ -117,7 +117,7 @@ def test_a_seek_that_was_overtaken_by_another_start_does_not_count(reading: Read
     assert reading.take_seeks() == {ONE: 3}
 
 
-def test_a_seek_that_was_overtaken_by_a_stop_does_not_count(reading: Reading) -> None:
+def test_a_seek_that_was_overtaken_by_a_stop_does_not_count(reading: FlowControl) -> None:
     reading.start(ONE, 5)
     reading.take_seeks()
     reading.stop(ONE)
@@ -128,7 +128,7 @@ def test_a_seek_that_was_overtaken_by_a_stop_does_not_count(reading: Reading) ->
 
 
 @pytest.mark.parametrize("change", ["start", "stop", "finished"])
-async def test_who_waits_is_woken_by_any_change(reading: Reading, change: str) -> None:
+async def test_who_waits_is_woken_by_any_change(reading: FlowControl, change: str) -> None:
     begin(reading, ONE)
     reading.advance(ONE, 1)
     waiting = asyncio.create_task(reading.wait_for_change(60))
@@ -146,6 +146,6 @@ async def test_who_waits_is_woken_by_any_change(reading: Reading, change: str) -
         await waiting
 
 
-async def test_who_waits_for_nothing_goes_on_after_the_time(reading: Reading) -> None:
+async def test_who_waits_for_nothing_goes_on_after_the_time(reading: FlowControl) -> None:
     async with asyncio.timeout(60):
         await reading.wait_for_change(0.001)

@@ -1,4 +1,4 @@
-"""What the stream counts: each record once, by its application and what became of it."""
+"""The stream counts each record once, by its application and its verdict."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from faust.types import TP
 
-from stream.faust.flow_control import Reading
 from stream.runner.chunk import Chunk
+from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions
 from stream.runner.work import PositionMoved
 from tests.support.builders import a_raw_record
@@ -70,25 +70,25 @@ class Bench:
     """Partitions with fake work, and what the consumer would do with them."""
 
     def __init__(self) -> None:
-        self.reading = Reading()
+        self.flow_control = FlowControl()
         self.works = {ONE: FakeWork(), TWO: FakeWork()}
-        self.partitions = Partitions(self.reading, lambda topic, partition: self.works[TP(topic, partition)])
+        self.partitions = Partitions(self.flow_control, lambda topic, partition: self.works[TP(topic, partition)])
 
     async def read_from(self, tp: TP = ONE) -> int:
         """Wait until a partition is to be read, and return from where."""
         async with asyncio.timeout(60):
-            while tp not in (seeks := self.reading.take_seeks()):
-                await self.reading.wait_for_change(1)
-        self.reading.sought(tp, seeks[tp])
+            while tp not in (seeks := self.flow_control.take_seeks()):
+                await self.flow_control.wait_for_change(1)
+        self.flow_control.sought(tp, seeks[tp])
         return seeks[tp]
 
-    def hand(self, start: int, end: int, tp: TP = ONE) -> Chunk:
+    def deliver(self, start: int, end: int, tp: TP = ONE) -> Chunk:
         """Deliver a chunk."""
         records = [a_raw_record(offset=offset, partition=tp.partition) for offset in range(start, end)]
         chunk = Chunk(tp.topic, tp.partition, start, end, records)
-        if self.reading.position(tp) is not None:
-            self.reading.advance(tp, end)
-        self.partitions.hand(chunk)
+        if self.flow_control.position(tp) is not None:
+            self.flow_control.advance(tp, end)
+        self.partitions.deliver(chunk)
         return chunk
 
     async def begin(self, tp: TP = ONE) -> FakeWork:
@@ -127,28 +127,28 @@ async def test_nothing_is_read_before_the_work_is_open(bench: Bench) -> None:
     bench.partitions.start([ONE])
     await bench.works[ONE].called("open")
 
-    assert bench.reading.take_seeks() == {}
+    assert bench.flow_control.take_seeks() == {}
 
 
 async def test_chunks_are_processed_in_order(bench: Bench) -> None:
     work = await bench.begin()
 
-    handed = [bench.hand(0, 3), bench.hand(3, 4), bench.hand(4, 9)]
+    handed = [bench.deliver(0, 3), bench.deliver(3, 4), bench.deliver(4, 9)]
     await work.called("process", "process", "process")
     await bench.partitions.stop()
 
     assert work.processed == handed
-    assert (work.stored, bench.reading.position(ONE)) == (9, None)
+    assert (work.stored, bench.flow_control.position(ONE)) == (9, None)
 
 
 async def test_progress_makes_room_for_more_and_is_told(bench: Bench) -> None:
     work = await bench.begin()
-    bench.hand(0, 3)
+    bench.deliver(0, 3)
     await work.called("process")
 
     async with asyncio.timeout(60):
-        while not bench.reading.is_idle(ONE, 3):
-            await bench.reading.wait_for_change(1)
+        while not bench.flow_control.is_idle(ONE, 3):
+            await bench.flow_control.wait_for_change(1)
 
     status = bench.partitions.status()[ONE]
     assert (status.position, status.failures, status.error) == (3, 0, None)
@@ -157,12 +157,12 @@ async def test_progress_makes_room_for_more_and_is_told(bench: Bench) -> None:
 async def test_a_failing_chunk_is_read_again_from_where_the_work_opens_anew(bench: Bench) -> None:
     work = await bench.begin()
     work.troubles["process"] = [OSError("no answer")]
-    bench.hand(0, 3)
+    bench.deliver(0, 3)
     await work.called("process", "close", "open")
 
     assert await bench.read_from() == 0
 
-    again = bench.hand(0, 5)
+    again = bench.deliver(0, 5)
     await work.called("process")
     assert work.processed == [again]
 
@@ -170,7 +170,7 @@ async def test_a_failing_chunk_is_read_again_from_where_the_work_opens_anew(benc
 async def test_a_chunk_that_was_stored_though_it_failed_is_not_read_again(bench: Bench) -> None:
     work = await bench.begin()
     work.troubles["process"] = [OSError("the answer was lost")]
-    bench.hand(0, 3)
+    bench.deliver(0, 3)
     work.stored = 3
 
     await work.called("process", "close", "open")
@@ -181,13 +181,13 @@ async def test_a_chunk_that_was_stored_though_it_failed_is_not_read_again(bench:
 async def test_chunks_behind_a_failing_one_are_not_processed_out_of_turn(bench: Bench) -> None:
     work = await bench.begin()
     work.troubles["process"] = [OSError("no answer")]
-    bench.hand(0, 3)
-    bench.hand(3, 6)
+    bench.deliver(0, 3)
+    bench.deliver(3, 6)
     await work.called("process", "close", "open")
     await bench.read_from()
 
-    bench.hand(3, 6)
-    bench.hand(0, 3)
+    bench.deliver(3, 6)
+    bench.deliver(0, 3)
     await work.called("process")
 
     assert [chunk.start for chunk in work.processed] == [0]
@@ -216,7 +216,7 @@ async def test_a_record_that_always_fails_ends_up_alone_and_is_named(
 
     while work.tried[-2:] != [1, 1]:
         position = await bench.read_from()
-        bench.hand(position, 8)
+        bench.deliver(position, 8)
 
     assert [(chunk.start, chunk.next_offset) for chunk in work.processed] == [(0, 4), (4, 5)]
     assert "events.raw:0: the record at offset 5 keeps failing" in caplog.messages
@@ -227,13 +227,13 @@ async def test_once_it_works_again_a_chunk_is_processed_whole(bench: Bench) -> N
     work = await bench.begin()
     work.troubles["process"] = [OSError("no answer")] * 2
     for _ in range(2):
-        bench.hand(0, 8)
+        bench.deliver(0, 8)
         await work.called("process", "close", "open")
         await bench.read_from()
 
-    bench.hand(0, 8)
+    bench.deliver(0, 8)
     await work.called("process", "process")
-    bench.hand(8, 16)
+    bench.deliver(8, 16)
     await work.called("process")
 
     assert [(chunk.start, chunk.next_offset) for chunk in work.processed] == [(0, 4), (4, 8), (8, 16)]
@@ -250,7 +250,7 @@ async def test_failures_are_counted_and_named_until_it_works_again(bench: Bench)
 
     await bench.read_from()
     assert status.error is None
-    bench.hand(0, 3)
+    bench.deliver(0, 3)
     await work.called("process")
     await bench.partitions.stop()
     assert (status.failures, status.error) == (0, None)
@@ -272,7 +272,7 @@ async def test_only_the_first_failure_is_logged_with_its_traceback(
 async def test_a_moved_position_is_no_failure(bench: Bench) -> None:
     work = await bench.begin()
     work.troubles["process"] = [PositionMoved("at 7")]
-    bench.hand(0, 3)
+    bench.deliver(0, 3)
     work.stored = 7
 
     await work.called("process", "close", "open")
@@ -284,10 +284,10 @@ async def test_a_moved_position_is_no_failure(bench: Bench) -> None:
 async def test_a_chunk_beyond_the_position_makes_reading_go_back(bench: Bench) -> None:
     work = await bench.begin()
 
-    bench.hand(5, 8)
+    bench.deliver(5, 8)
 
     assert await bench.read_from() == 0
-    expected = bench.hand(0, 8)
+    expected = bench.deliver(0, 8)
     await work.called("process")
     assert work.processed == [expected]
 
@@ -297,22 +297,22 @@ async def test_a_chunk_before_the_position_is_dropped_and_reading_stays(bench: B
     work.stored = 5
     await bench.begin()
 
-    bench.hand(0, 5)
-    expected = bench.hand(5, 8)
+    bench.deliver(0, 5)
+    expected = bench.deliver(5, 8)
     await work.called("process")
 
     assert work.processed == [expected]
-    assert bench.reading.take_seeks() == {}
+    assert bench.flow_control.take_seeks() == {}
 
 
 async def test_a_chunk_that_got_lost_on_its_way_is_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.runner.partitions._LOST_SECONDS", 0.01)
     work = await bench.begin()
 
-    bench.reading.advance(ONE, 5)
+    bench.flow_control.advance(ONE, 5)
 
     assert await bench.read_from() == 0
-    bench.hand(0, 5)
+    bench.deliver(0, 5)
     await work.called("process")
 
 
@@ -320,9 +320,9 @@ async def test_a_partition_where_nothing_comes_is_not_read_again(bench: Bench, m
     monkeypatch.setattr("stream.runner.partitions._LOST_SECONDS", 0.001)
     work = await bench.begin()
 
-    await bench.reading.wait_for_change(0.01)
+    await bench.flow_control.wait_for_change(0.01)
 
-    assert bench.reading.take_seeks() == {}
+    assert bench.flow_control.take_seeks() == {}
     assert work.not_called
 
 
@@ -345,12 +345,12 @@ async def test_a_partition_whose_closing_raised_has_ended(bench: Bench, monkeypa
     work = await bench.begin()
     monkeypatch.setattr(work, "close", close)
     work.troubles["process"] = [OSError("no answer")]
-    bench.hand(0, 3)
+    bench.deliver(0, 3)
     await work.called("process")
 
     async with asyncio.timeout(60):
         while not bench.partitions.ended():
-            await bench.reading.wait_for_change(0.001)
+            await bench.flow_control.wait_for_change(0.001)
 
     assert bench.partitions.ended() == [ONE]
 
@@ -358,8 +358,8 @@ async def test_a_partition_whose_closing_raised_has_ended(bench: Bench, monkeypa
 async def test_a_chunk_without_records_moves_the_position_too(bench: Bench) -> None:
     work = await bench.begin()
 
-    bench.partitions.hand(Chunk(TOPIC, 0, 0, 4, []))
-    bench.hand(4, 5)
+    bench.partitions.deliver(Chunk(TOPIC, 0, 0, 4, []))
+    bench.deliver(4, 5)
     await work.called("process", "process")
 
     assert [chunk.next_offset for chunk in work.processed] == [4, 5]
@@ -368,7 +368,7 @@ async def test_a_chunk_without_records_moves_the_position_too(bench: Bench) -> N
 async def test_a_chunk_of_a_partition_that_is_not_ours_is_dropped(bench: Bench) -> None:
     work = await bench.begin()
 
-    bench.hand(0, 3, TWO)
+    bench.deliver(0, 3, TWO)
 
     assert work.not_called
     assert bench.works[TWO].not_called
@@ -382,7 +382,7 @@ async def test_one_partitions_failure_does_not_stop_another(bench: Bench) -> Non
     await sound.called("open")
     await bench.read_from(TWO)
 
-    handed = bench.hand(0, 3, TWO)
+    handed = bench.deliver(0, 3, TWO)
     await sound.called("process")
 
     assert sound.processed == [handed]
@@ -392,8 +392,8 @@ async def test_one_partitions_failure_does_not_stop_another(bench: Bench) -> Non
 async def test_stopping_lets_the_chunk_at_hand_finish_and_not_the_next(bench: Bench) -> None:
     work = await bench.begin()
     work.busy["process"] = asyncio.Event()
-    at_hand = bench.hand(0, 3)
-    bench.hand(3, 6)
+    at_hand = bench.deliver(0, 3)
+    bench.deliver(3, 6)
     await work.called("process")
 
     stopping = asyncio.create_task(bench.partitions.stop())
@@ -410,7 +410,7 @@ async def test_stopping_lets_the_chunk_at_hand_finish_and_not_the_next(bench: Be
 async def test_a_chunk_that_takes_too_long_is_cut_off(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     work = await bench.begin()
     work.busy["process"] = asyncio.Event()
-    bench.hand(0, 3)
+    bench.deliver(0, 3)
     await work.called("process")
 
     await bench.partitions.stop()
@@ -453,7 +453,7 @@ async def test_stopping_some_leaves_the_others_at_work(bench: Bench) -> None:
     work = await bench.begin(TWO)
 
     await bench.partitions.stop([ONE, TP("events.raw", 7)])
-    bench.hand(0, 3, TWO)
+    bench.deliver(0, 3, TWO)
     await work.called("process")
 
     assert set(bench.partitions.status()) == {TWO}
@@ -463,7 +463,7 @@ async def test_a_partition_assigned_again_goes_on_with_the_same_work(bench: Benc
     work = await bench.begin()
 
     bench.partitions.start([ONE])
-    bench.hand(0, 3)
+    bench.deliver(0, 3)
     await work.called("process")
 
     assert work.not_called

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from stream.runner.positions import PositionLost, within
+from stream.runner.positions import PositionLost, clamp_position
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,12 @@ from stream.runner.positions import PositionLost, within
 def test_a_position_within_the_partition_is_gone_on_from(
     position: int | None, bounds: tuple[int, int], expected: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert within("here", position, bounds) == expected
+    assert clamp_position("here", position, bounds) == expected
     assert caplog.records == []
 
 
 def test_what_has_expired_is_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert within("eye-stream at events.raw:3", 2, (5, 9)) == 5
+    assert clamp_position("eye-stream at events.raw:3", 2, (5, 9)) == 5
 
     [record] = caplog.records
     assert record.levelno == logging.ERROR
@@ -30,4 +30,4 @@ def test_what_has_expired_is_left_out_and_logged(caplog: pytest.LogCaptureFixtur
 
 def test_a_position_beyond_the_end_is_refused_with_what_to_do() -> None:
     with pytest.raises(PositionLost, match=r"^here: the position is 10, but the partition ends at 9; .* reset$"):
-        within("here", 10, (5, 9))
+        clamp_position("here", 10, (5, 9))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.session import SessionSummary, Status, decode_session, encode_session, new_session
+from schemas.session import SessionStatus, SessionSummary, decode_session, encode_session, new_session
 from schemas.verdict import Verdict
 from stream.sessions import SessionBook
 from tests.support.builders import OCCURRED, a_rejected, after, an_accepted
@@ -19,7 +19,7 @@ from tests.support.builders import OCCURRED, a_rejected, after, an_accepted
 GAP = timedelta(seconds=10)
 
 Topic = dict[str, bytes]
-"""What a reader of topic `sessions` knows: the last summary of each session."""
+"""The last summary of each session, as a reader of topic `sessions` knows it."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def book() -> Iterator[SessionBook]:
 
 @contextmanager
 def a_book(published: Topic | None = None) -> Iterator[SessionBook]:
-    """A book as a partition's new owner makes it, of what the former one published."""
+    """Make a book as a partition's new owner does, from the summaries that the former one published."""
     with closing(SessionBook(GAP)) as book:
         book.restore(decode_session(value) for value in (published or {}).values())
         yield book
@@ -186,7 +186,7 @@ def with_a_restart_before_each(parts: Iterable[Sequence[Verdict]]) -> Topic:
 
 
 def by_the_definition(found: Iterable[Verdict]) -> Topic:
-    """What the summaries have to be: everything looked at after every verdict."""
+    """Compute the expected summaries slowly: look at all sessions after every verdict."""
     known: dict[str, SessionSummary] = {}
     now: datetime | None = None
     for verdict in found:
@@ -194,7 +194,7 @@ def by_the_definition(found: Iterable[Verdict]) -> Topic:
         now = max(now or verdict.received_at, verdict.received_at)
         known.setdefault(verdict.session_id, new_session(verdict.session_id, now)).add(verdict, now)
         for summary in known.values():
-            if summary.status is Status.OPEN and now - summary.updated_at > GAP:
+            if summary.status is SessionStatus.OPEN and now - summary.updated_at > GAP:
                 summary.close()
     return {session_id: encode_session(summary) for session_id, summary in known.items()}
 

@@ -11,8 +11,8 @@ from aiohttp.test_utils import make_mocked_request
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from stream.faust.flow_control import Reading
 from stream.runner.chunk import Chunk
+from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions, PartitionStatus
 from stream.runner.status import STALLED_SECONDS, PartitionCollector, status_page
 
@@ -152,7 +152,7 @@ class WorkThatOpensAtSecondTry:
 
 
 async def test_a_partition_that_opens_at_the_second_try_makes_ready() -> None:
-    reading = Reading()
+    reading = FlowControl()
     partitions = Partitions(reading, lambda topic, partition: WorkThatOpensAtSecondTry())
     page = status_page(CollectorRegistry(), partitions.status, lambda tp, position: 0, lambda: False)
     partitions.start([ONE])

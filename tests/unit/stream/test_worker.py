@@ -14,7 +14,7 @@ import pytest
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from stream.faust.flow_control import Reading
+from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions
 from stream.runner.worker import Worker, WorkerCrashed
 from tests.unit.stream.test_partitions import ONE, FakeWork
@@ -72,7 +72,7 @@ class Bench:
     def __init__(self, **options: Any) -> None:
         self.app = FakeApp()
         self.work = FakeWork()
-        self.partitions = Partitions(Reading(), lambda topic, partition: self.work)
+        self.partitions = Partitions(FlowControl(), lambda topic, partition: self.work)
         app: Any = self.app
         self.worker = Worker(app, self.partitions, CollectorRegistry(), **options)
 

@@ -1,7 +1,7 @@
-"""A position that a frozen worker keeps locked: its session is ended, so that the partition's owner can go on.
+"""End the session of a stale owner that keeps a position locked, so that the partition's owner can go on.
 
-Postgres heeds no timeout while a COPY waits for its client: a worker that is stopped in the middle of one would hold
-its position for as long as it is. It has lost the partition, and its transaction is rolled back when its session ends.
+Postgres applies no timeout while a COPY waits for its client: a worker that is frozen during one would hold the lock on
+its position without limit. It has lost the partition, and its transaction is rolled back when its session ends.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from sinks.postgres.pool import Pool, lend
 
 log = logging.getLogger(__name__)
 
-# Ended in the select list, after the others were left out: in a `where` Postgres might end sessions before that.
+# pg_terminate_backend stands in the outer select list: in a `where` Postgres might call it before other conditions.
 _END = """
-with frozen as materialized (
+with stale as materialized (
     select pid, application_name, extract(epoch from now() - state_change)::float8 as seconds
     from eye.sink_positions position join pg_stat_activity session on session.backend_xid = position.xmax
     where position.sink = %s and position.topic = %s and position.partition = %s
         and session.datname = current_database() and session.usename = current_user
         and session.wait_event = 'ClientRead' and now() - state_change > current_setting('lock_timeout')::interval
 )
-select pid, application_name, seconds, pg_terminate_backend(pid) from frozen
+select pid, application_name, seconds, pg_terminate_backend(pid) from stale
 """
 
 
-async def end_frozen_holder(pool: Pool, sink: str, topic: str, partition: int) -> bool:
-    """End the session that has a partition's position locked, if it has waited for its client since lock_timeout.
+async def end_stale_owner(pool: Pool, sink: str, topic: str, partition: int) -> bool:
+    """End the session that holds the lock on a position, if it has waited for its client for lock_timeout or longer.
 
-    For the owner of the partition, when it could not have the lock within that time. Only a session of the same
-    role in the same database is ended. Returns whether one was. Raises psycopg.Error.
+    Called by the partition's owner after it waited that long. Ends only a session of the same role in the same
+    database. Returns whether it ended one. Raises psycopg.Error.
     """
     async with lend(pool) as connection:
         found = await (await connection.execute(_END, (sink, topic, partition))).fetchone()

@@ -1,4 +1,4 @@
-"""What a sink worker does for the tables beside its rows: partitions, retention, and a look at how they are."""
+"""Maintain the tables beside storing rows: monthly partitions, retention, statistics for the metrics."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from sinks.metrics import SinkMetrics
 from sinks.months import make_partitions
 from sinks.postgres.pool import Pool, lend
 from sinks.retention import Policy, take_out_expired
-from sinks.table_stats import storage_state
+from sinks.table_stats import read_table_stats
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS, _TEND_SECONDS = 60.0, 6 * 3600.0
+_STATS_SECONDS, _MAINTENANCE_SECONDS = 60.0, 6 * 3600.0
 
 
-async def keep_house(pool: Pool, policy: Policy, metrics: SinkMetrics) -> Never:
-    """Tend the tables now and every six hours, and look at them every minute; what fails is logged and tried again."""
-    tended_at = float("-inf")
+async def maintain_tables(pool: Pool, policy: Policy, metrics: SinkMetrics) -> Never:
+    """Maintain the tables now and every six hours, read their statistics every minute; log failures and try again."""
+    maintained_at = float("-inf")
     while True:
         try:
-            if time.monotonic() - tended_at > _TEND_SECONDS:
-                await tend(pool, policy)
-                tended_at = time.monotonic()
+            if time.monotonic() - maintained_at > _MAINTENANCE_SECONDS:
+                await maintain(pool, policy)
+                maintained_at = time.monotonic()
             async with lend(pool) as connection:
-                metrics.show(await storage_state(connection), datetime.now(UTC))
+                metrics.show(await read_table_stats(connection), datetime.now(UTC))
         except psycopg.Error as error:
             log.warning("partitions and retention have to wait, events go to the default partition: %s", error)
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_STATS_SECONDS)
 
 
-async def tend(pool: Pool, policy: Policy) -> None:
-    """Make the partitions that are missing, and take out what has expired. Raises psycopg.Error."""
+async def maintain(pool: Pool, policy: Policy) -> None:
+    """Make missing partitions and delete expired rows. Raises psycopg.Error."""
     log.info("partitions made: %s", ", ".join(await make_partitions(pool)) or "none")
     async with lend(pool) as connection:
         expired = await take_out_expired(connection, policy, datetime.now(UTC))
