@@ -3,14 +3,17 @@
 #   make bench [QUICK=1] every stage measured beside its reference; QUICK: under three minutes
 #   make load [USERS=150 SECONDS=30]   locust against the stack of `make up`
 #   make test           lint, types, import contracts and every test, on a real Kafka and a real Postgres
+#   make places         the first command as other users, in other places and environments; needs root
 #   make alerts         the alert rules against promtool
 #   make faults         drills: what can break does, and an independent reader counts; DRILLS="--quick" for short ones
 
 PYTHON ?= python3
+# Variables meant for another Python (PYTHONHOME, PYTHONPATH, ...) reach nobody here.
+unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run up test lint test-fast faults cluster secure bench load clean alerts
+.PHONY: run up test lint places test-fast faults cluster secure bench load clean alerts
 
 run: $(INSTALLED)
 	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
@@ -27,6 +30,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# `make run ONCE=1` as other users, in other places and environments; PLACES="NAME ..." for some, needs root
+places: $(INSTALLED)
+	$(BIN)/python -m tests.places $(PLACES)
 
 test-fast: $(INSTALLED)
 	$(BIN)/pytest tests/unit
@@ -55,7 +62,11 @@ clean:
 	rm -rf .venv .eye
 
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("The Eye needs Python 3.11 or newer." if sys.version_info < (3, 11) else 0)'
+	@command -v $(PYTHON) >/dev/null || { echo "The Eye needs Python 3.11 or newer and finds no $(PYTHON):" \
+	  "install it with 'apt-get install python3 python3-venv'." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit("The Eye needs Python 3.11 or newer." if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) can't make a virtual environment:" \
+	  "install it with 'apt-get install python3-venv'." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from eye.local.environment import drop_foreign_variables
 from eye.local.stack import read_note
 from eye.runtime.logs import configure_logs
 from schemas.settings import Settings
@@ -30,6 +31,7 @@ def read_settings() -> Settings:
     configure_logs(settings.log_level, settings.log_format)
     note = read_note(settings.data_dir)
     if note is not None and settings.kafka_bootstrap_servers is None and settings.postgres_dsn is None:
+        drop_foreign_variables()
         lent = {name[4:].lower(): value for name, value in note.items() if name.startswith("EYE_")}
         settings = Settings(**{**lent, **settings.model_dump(include=settings.model_fields_set)})
     return settings

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from eye.local.environment import without_jvm_options
 from eye.local.errors import LocalError
 from eye.local.tools import find_maven
 
@@ -32,9 +33,30 @@ def kafka_classpath() -> str:
 
 
 def cache_directory() -> Path:
-    """Return the directory of what can be had again: $XDG_CACHE_HOME or ~/.cache, there `the-eye`."""
-    directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "the-eye"
-    directory.mkdir(parents=True, exist_ok=True)
+    """Return the directory of what can be fetched again: $XDG_CACHE_HOME or ~/.cache, there `the-eye`.
+
+    A user who can't write there gets one in the temporary directory.
+    """
+    directory = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "the-eye"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return _temporary_cache()
+    return directory if os.access(directory, os.W_OK) else _temporary_cache()
+
+
+def _home() -> Path:
+    """Return the user's home directory; /nonexistent for a user that the system does not know."""
+    home = Path(os.path.expanduser("~"))
+    return home if home.is_absolute() else Path("/nonexistent")
+
+
+def _temporary_cache() -> Path:
+    """Return a cache for a user who can't write at home. Raises LocalError when another user took its name."""
+    directory = Path(tempfile.gettempdir()) / f"the-eye-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
+        raise LocalError(f"{directory} belongs to another user: set XDG_CACHE_HOME to a directory of your own.")
     return directory
 
 
@@ -52,7 +74,10 @@ def _ask_maven(cached: Path) -> None:
         answer = Path(scratch) / "classpath"
         command = [find_maven(), "--batch-mode", "--quiet", "--file", str(_POM), "dependency:build-classpath"]
         options = ["-DincludeScope=runtime", f"-Dmdep.outputFile={answer}"]
-        maven = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        if not os.access(_home(), os.W_OK):
+            options.append(f"-Dmaven.repo.local={cached.parent / 'maven'}")
+        command += options
+        maven = subprocess.run(command, capture_output=True, text=True, check=False, env=without_jvm_options())
         if maven.returncode or not answer.exists():
             said = maven.stdout[-2000:].strip()
             raise LocalError(f"Maven could not fetch Kafka; mend what it says and try again:\n{said}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from eye.local import local_http
 from eye.local.stack import Stack
 
 
@@ -47,9 +46,8 @@ def read_counts(stack: Stack) -> Counts:
 
 def _samples(url: str) -> Iterator[Sample]:
     try:
-        with urllib.request.urlopen(url, timeout=1) as response:
-            text = response.read().decode()
-    except (urllib.error.URLError, OSError):
+        text = local_http.get(url)[1].decode()
+    except OSError:
         return
     for family in text_string_to_metric_families(text):
         yield from family.samples

@@ -24,7 +24,8 @@ _JVM = (
     "-XX:TieredStopAtLevel=1",
     "-XX:-UsePerfData",
     "-XX:+ExitOnOutOfMemoryError",
-    f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.yaml')}",
+    f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.yaml').as_uri()}",  # a space or % is escaped
+    "-Djava.io.tmpdir=.",  # the data directory: native libraries can't be loaded from a /tmp mounted noexec
 )
 
 _LOCAL = {
@@ -51,7 +52,7 @@ class LocalKafka(Process):
         heap: str = "512m",
         extra: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__("Kafka", data_dir, signal.SIGTERM)
+        super().__init__("Kafka", data_dir, signal.SIGTERM, {"LC_ALL": "C.UTF-8"})  # names of files in any language
         self._wanted_port = port
         self._port: int | None = None
         self._heap = heap

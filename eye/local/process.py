@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from eye.local.environment import without_jvm_options
 from eye.local.errors import StartError
 from eye.local.unprivileged_user import Account, ourselves
 
@@ -94,7 +95,7 @@ class Process:
             self._child = subprocess.Popen(
                 who.launch(command),
                 cwd=self.data_dir,
-                env=os.environ | self._env,
+                env=without_jvm_options() | self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

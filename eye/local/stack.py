@@ -7,15 +7,15 @@ import fcntl
 import json
 import signal
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Self
 
 from pydantic import SecretStr
 
+from eye.local import local_http
 from eye.local.choice import Server, choose_kafka, choose_postgres
+from eye.local.environment import drop_foreign_variables
 from eye.local.process import Process
 from eye.local.remembered_settings import free_port
 from eye.operations.keys import local_key
@@ -103,6 +103,8 @@ class Stack:
     def _start_servers(self) -> None:
         data_dir = self.settings.data_dir
         found: dict[str, object] = {}
+        if self.settings.postgres_dsn is None:
+            drop_foreign_variables()
         if self.settings.kafka_bootstrap_servers is None:
             kafka, why = choose_kafka(data_dir / "kafka", 9092)
             self._start_server(kafka, why)
@@ -195,7 +197,6 @@ def _as_text(value: object) -> str | None:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=1) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+        return local_http.get(url)[0] == 200
+    except OSError:
         return False

@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from eye.local.environment import without_jvm_options
 from eye.local.errors import MissingTool
 
 _OR_A_BROKER = "or set EYE_KAFKA_BOOTSTRAP_SERVERS to a broker you have."
@@ -29,7 +30,8 @@ def find_java() -> Java:
     home = os.environ.get("JAVA_HOME")
     path = shutil.which(f"{home}/bin/java" if home else "java")
     if path:
-        said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stderr
+        environment = without_jvm_options()
+        said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False, env=environment).stderr
         version = re.search(r'version "(\d+)', said)
         if version and int(version[1]) >= 17:
             return Java(path, said)

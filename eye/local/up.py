@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import urllib.request
 from pathlib import Path
 from types import FrameType
 
@@ -22,7 +23,7 @@ from schemas.settings import Settings
 _REFRESH_SECONDS = 1.0
 _QUIET_SECONDS = 10.0
 
-_CURL = """curl -i {url}/events/ -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+_CURL = """curl -i {direct}{url}/events/ -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
   -d '{{"session_id": "my-session", "category": "page interaction", "name": "pageview",
        "timestamp": "2021-01-01 09:15:27.243860", "data": {{"host": "www.example.com", "path": "/"}}}}'"""
 
@@ -69,8 +70,15 @@ def _introduce(stack: Stack, console: Console) -> None:
     }.items():
         console.print(f"  {what:<11}{where}", highlight=False, soft_wrap=True)
     console.print("\nSend an event:\n", highlight=False)
-    console.print(_CURL.format(url=stack.url, key=stack.key), highlight=False, soft_wrap=True, markup=False)
+    console.print(
+        _CURL.format(direct=_no_proxy(), url=stack.url, key=stack.key), highlight=False, soft_wrap=True, markup=False
+    )
     console.print()
+
+
+def _no_proxy() -> str:
+    """Return the option that keeps curl from sending a local request through a proxy, where one is set."""
+    return "--noproxy '*' " if urllib.request.getproxies() else ""
 
 
 def _without_password(dsn: str) -> str:
