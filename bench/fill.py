@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
 from bench.corpus import encoded, events
-from schemas.event import parse_timestamp
 from schemas.settings import Settings
+from schemas.timestamp import parse_timestamp
 from schemas.topics import topic_names
 from schemas.verdict import Accepted, encode
 

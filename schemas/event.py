@@ -1,8 +1,8 @@
-"""An event as an application sends it: fields, limits, formats of the timestamp."""
+"""An event as an application sends it: its fields and their limits."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -31,44 +31,14 @@ REQUIRED_FIELDS = ("session_id", "category", "name", "timestamp", "data")
 KNOWN_FIELDS = frozenset(SentEvent.__struct_fields__)
 
 
-_BEGIN = datetime(1970, 1, 1)
-_BEGIN_IN_UTC = _BEGIN.replace(tzinfo=UTC)
-
-
-def parse_timestamp(text: str) -> datetime:
-    """Read an ISO 8601 date and time, separated by T or a space; without an offset it is UTC.
-
-    Returns a time in UTC, to the microsecond. Raises ValueError for anything else, including a date alone and times
-    outside the years 1 to 9999.
-    """
-    try:
-        return in_utc(msgspec.convert(text, datetime))  # RFC 3339, as `SentEvent` reads it
-    except msgspec.ValidationError:
-        pass
-    text = text.upper()
-    if text[10:11] not in ("T", " ") and text[8:9] != "T":
-        raise ValueError("not an ISO 8601 date and time, like 2021-01-01 09:15:27.243860")
-    return in_utc(datetime.fromisoformat(text))
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Convert a time to UTC; one without an offset is UTC. Raises ValueError outside the years 1 to 9999."""
-    if moment.tzinfo is UTC:
-        return moment
-    if moment.tzinfo is None:
-        return _BEGIN_IN_UTC + (moment - _BEGIN)  # a fifth of what replace() takes
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("outside the years 1 to 9999") from error
-
-
 def text_fault(field: str, value: Any) -> tuple[Code, str] | None:
     """Check session_id, category, name or event_id against the limits; return None when it is valid."""
     if not isinstance(value, str):
         return Code.WRONG_TYPE, f"{field} must be a string"
     if not 1 <= len(value) <= MAX_TEXT:
         return Code.BAD_VALUE, f"{field} must have 1 to {MAX_TEXT} characters"
+    if value.isspace():
+        return Code.BAD_VALUE, f"{field} must have a character that is not a blank"
     fault = unstorable_character(value)
     return (Code.BAD_VALUE, fault) if fault else None
 

@@ -13,9 +13,10 @@ import msgspec
 
 from schemas import json_reader
 from schemas.catalogue import EventType
-from schemas.event import SentEvent, in_utc
+from schemas.event import SentEvent
 from schemas.record import Envelope, RawRecord, open_envelope
 from schemas.rules import Rules
+from schemas.timestamp import in_utc
 from schemas.verdict import Accepted, Verdict
 from schemas.violations import collect_violations
 
@@ -49,7 +50,9 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
     try:
         sent = _decoder.decode(value)
         event_type = rules.type_of(sent.category, sent.name, sent.schema_version)
-        if event_type is None or sent.session_id.encode() != envelope.key:
+        if event_type is None or sent.session_id.encode() != envelope.key or sent.session_id.isspace():
+            return None
+        if sent.event_id is not None and sent.event_id.isspace():
             return None
         fast = event_type.fast_payload
         if fast is None:

@@ -14,10 +14,11 @@ from pydantic_core import ErrorDetails
 
 from schemas import json_reader
 from schemas.catalogue import EventType
-from schemas.event import KNOWN_FIELDS, MAX_TEXT, REQUIRED_FIELDS, parse_timestamp, text_fault
+from schemas.event import KNOWN_FIELDS, MAX_TEXT, REQUIRED_FIELDS, text_fault
 from schemas.json_reader import Violations
 from schemas.record import Envelope
 from schemas.rules import Rules
+from schemas.timestamp import parse_timestamp
 from schemas.verdict import Accepted, Code, Rejected, Verdict
 
 MAX_VIOLATIONS = 100

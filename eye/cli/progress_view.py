@@ -17,8 +17,8 @@ from eye.cli.terminal import confirm, err, out, print_found, read_settings
 from eye.replay.run import Outcome, Watcher
 from eye.runs.errors import ReplayError
 from eye.runs.targets import Found
-from schemas.event import parse_timestamp
 from schemas.settings import Settings
+from schemas.timestamp import parse_timestamp
 
 T = TypeVar("T")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -17,12 +18,21 @@ from gateway.problems import RequestTimeout, TooLarge, Unsupported
 JSON_TYPES = ("application/json", "text/plain", "application/octet-stream", "")
 """Content types of one JSON document; text/plain is what a browser's sendBeacon says, the last two say nothing."""
 
-NDJSON_TYPES = ("application/x-ndjson", "application/ndjson")
+NDJSON_TYPES = (
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/jsonlines",
+    "application/x-jsonlines",
+)
 """Content types of one event a line."""
 
 
 LARGE_BYTES = 128 * 1024
 """The largest work that others wait for; the worst bodies take a second a megabyte."""
+
+_JSON_SUFFIX = re.compile(r"application/[^\s/+]+(\+[^\s/+]+)*\+json")
+"""Content types like application/vnd.shop.event+json: one JSON document (RFC 6839)."""
 
 T = TypeVar("T")
 
@@ -32,7 +42,7 @@ async def read_events(request: web.Request) -> Intake:
     gateway, seat = request.app[GATEWAY], request[SEAT]
     max_bytes = gateway.settings.max_request_bytes
     content_type = media_type(request.headers)
-    if content_type not in JSON_TYPES and content_type not in NDJSON_TYPES:
+    if content_type not in JSON_TYPES and content_type not in NDJSON_TYPES and not _JSON_SUFFIX.fullmatch(content_type):
         raise Unsupported("Content-Type is application/json, or application/x-ndjson for one event a line.")
     try:
         async with asyncio.timeout(gateway.settings.transfer_seconds):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 
+import brotli
 import zstandard
 
 from gateway.problems import BadRequest, ProblemCode, TooLarge, Unsupported
@@ -19,22 +20,40 @@ _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15
 _CHUNK = 256 * 1024
 
 
-def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """Return the body that `encoding` (a header's value; empty: none) stands for.
+MAX_CODINGS = 4
+"""Most codings that one body may have, `identity` not counted."""
 
-    Raises Unsupported for another encoding than gzip, deflate or zstd, BadRequest where the data is broken
-    or cut off, and TooLarge as soon as it grows beyond `limit` bytes.
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """Return the body before the codings that `encoding` lists in the order they were applied (RFC 9110, 8.4).
+
+    Raises Unsupported for another coding than gzip, deflate, zstd or br, or for too many of them, BadRequest where the
+    data is broken or cut off, and TooLarge as soon as it grows beyond `limit` bytes.
     """
-    match encoding.strip().lower():
-        case "" | "identity":
-            return body
+    codings = [coding for word in encoding.lower().split(",") if (coding := word.strip()) not in ("", "identity")]
+    if len(codings) > MAX_CODINGS:
+        raise _unsupported()
+    for coding in reversed(codings):
+        body = _decode(body, coding, limit)
+    return body
+
+
+def _decode(body: bytes, coding: str, limit: int) -> bytes:
+    match coding:
         case "gzip" | "x-gzip":
             return _inflate(body, _GZIP, limit)
         case "deflate":
             return _inflate(body, _ZLIB if _has_zlib_header(body) else _RAW_DEFLATE, limit)
         case "zstd":
             return _unzstd(body, limit)
-    raise Unsupported("Content-Encoding is one of gzip, deflate and zstd.", code=ProblemCode.UNSUPPORTED_ENCODING)
+        case "br":
+            return _unbrotli(body, limit)
+    raise _unsupported()
+
+
+def _unsupported() -> Unsupported:
+    message = f"Content-Encoding is gzip, deflate, zstd or br, or a list of at most {MAX_CODINGS} of these."
+    return Unsupported(message, code=ProblemCode.UNSUPPORTED_ENCODING)
 
 
 def _inflate(body: bytes, window_bits: int, limit: int) -> bytes:
@@ -85,6 +104,22 @@ def _unzstd_whole_frames(body: bytes, decompressor: zstandard.ZstdDecompressor) 
         if not rest:
             return b"".join(parts)
     raise _broken("more follows its end than is taken")
+
+
+def _unbrotli(body: bytes, limit: int) -> bytes:
+    parts: list[bytes] = []
+    stream = brotli.Decompressor()
+    rest = body
+    try:
+        while not stream.is_finished():
+            if not rest and stream.can_accept_more_data():
+                raise _broken("it ends too early")
+            part = stream.process(rest, output_buffer_limit=_CHUNK)
+            rest, limit = b"", _reduced(limit, part)
+            parts.append(part)
+    except brotli.error as error:
+        raise _broken(error) from None
+    return b"".join(parts)
 
 
 def _reduced(limit: int, part: bytes) -> int:

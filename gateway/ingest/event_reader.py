@@ -151,7 +151,12 @@ def _route(value: bytes) -> _Routed | None:
         routed = _routed.decode(value)
     except _NOT_TAKEN:
         return None
-    return None if "\0" in routed.session_id or "\0" in (routed.event_id or "") else routed
+    return None if _is_odd(routed.session_id) or (routed.event_id and _is_odd(routed.event_id)) else routed
+
+
+def _is_odd(identifier: str) -> bool:
+    """Return whether an identifier is one that can't be stored, or nothing but blanks."""
+    return "\0" in identifier or identifier.isspace()
 
 
 def _trimmed(body: bytes) -> bytes:

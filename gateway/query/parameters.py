@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from gateway.problems import BadRequest, ProblemCode
-from schemas.event import parse_timestamp
 from schemas.session import SessionStatus
+from schemas.timestamp import parse_timestamp
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000

@@ -57,7 +57,7 @@ def _writing(settings: Settings) -> Json:
             "application/x-ndjson": {"schema": {"type": "string", "description": "One event a line."}},
         },
     }
-    encoding = _header("Content-Encoding", "How the body is compressed.", enum=["gzip", "deflate", "zstd"])
+    encoding = _header("Content-Encoding", "How the body is compressed: gzip, deflate, zstd or br, or a list of these.")
     prefer = _header("Prefer", "handling=strict: apply the stream's rules here already.")
     trace = _header("traceparent", "W3C trace context; goes on with the events.")
     refused = [400, 401, 403, 408, 413, 415, 429, 503]

@@ -107,7 +107,7 @@ def test_an_event_id_that_cannot_be_stored_is_invalid(event_id: Any) -> None:
     assert intake.items[0].event_id is None
 
 
-@pytest.mark.parametrize("text", ["ü" * 128, "😀" * 128, " "])
+@pytest.mark.parametrize("text", ["ü" * 128, "😀" * 128, " a "])
 def test_ids_are_measured_in_characters(text: str) -> None:
     intake = READER.read(json.dumps({"session_id": text, "event_id": text}, ensure_ascii=False).encode())
 
@@ -238,3 +238,11 @@ def test_any_list_is_split_into_the_bytes_of_its_elements(values: list[Any], asc
     intake = READER.read(b"[ " + b" ,\n".join(parts) + b" ]")
 
     assert [item.value for item in intake.items] == parts
+
+
+@pytest.mark.parametrize("field", ["session_id", "event_id"])
+@pytest.mark.parametrize("blank", [" ", "\t \n", "\u00a0\u3000"])
+def test_an_identifier_of_blanks_only_is_invalid(field: str, blank: str) -> None:
+    intake = READER.read(json.dumps({"session_id": "s", "event_id": "e", field: blank}).encode())
+
+    assert [(error.code, error.path) for error in intake.items[0].errors] == [("bad_value", f"$.{field}")]

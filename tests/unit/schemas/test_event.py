@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.event import parse_timestamp
+from schemas.timestamp import parse_timestamp
 
 MOMENT = datetime(2021, 1, 1, 9, 15, 27, tzinfo=UTC)
 
@@ -32,6 +33,10 @@ MOMENT = datetime(2021, 1, 1, 9, 15, 27, tzinfo=UTC)
         ("2021-01-01T09:15:27.2", MOMENT.replace(microsecond=200000)),
         ("2021-01-01T09:15:27.243Z", MOMENT.replace(microsecond=243000)),
         ("2021-01-01T09:15:27.243860100Z", MOMENT.replace(microsecond=243860)),
+        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2026-06-30 23:59:60.5", datetime(2026, 7, 1, 0, 0, 0, 500000, tzinfo=UTC)),
+        ("2026-01-02T24:00:00Z", datetime(2026, 1, 3, tzinfo=UTC)),
+        ("2026-01-02T24:00+01:00", datetime(2026, 1, 2, 23, tzinfo=UTC)),
         ("2021-01-01T09:15:27,243860", MOMENT.replace(microsecond=243860)),
         ("2021-01-01T09:15", MOMENT.replace(second=0)),
         ("20210101T091527Z", MOMENT),
@@ -53,6 +58,7 @@ def test_an_iso_8601_date_and_time_is_read_as_utc(text: str, moment: datetime) -
         "", " ", "now", "yesterday", "1609492527", "1609492527243", "2021-01-01", "20210101", "09:15:27", "2021-01-01T",
         "2021-01-01_09:15:27", "2021-01-01  09:15:27", "2021-1-1T9:15:27", "2021-02-30T00:00:00Z",
         "2021-13-01T00:00:00Z", "2021-01-01T09:60:00Z", "2021-01-01T25:00:00Z", "2021-01-01T09:15:61Z",
+        "2021-01-01T24:00:01Z", "2021-01-01T24:30:00Z", "9999-12-31T24:00:00Z",
         "2021-01-01T09:15:27+24:00",
         "2021-01-01T09:15:27[Europe/Berlin]", "2021-01-01T09:15:27 CET", "Fri, 01 Jan 2021 09:15:27 GMT",
         "0000-01-01T00:00:00Z", "12021-01-01T00:00:00Z", "-2021-01-01T00:00:00Z", "２０２１-01-01T00:00:00Z",
@@ -85,3 +91,17 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
         assert str(error)
     else:
         assert parsed.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("2026-01-02T03:04:05[Europe/Paris]", '"2026-01-02T03:04:05[Europe/Paris]" is not an ISO 8601 date and time'),
+        ("2026-01-02T25:04:05", '"2026-01-02T25:04:05" has hour 25: hours go from 0 to 23'),
+        ("2026-01-02T03:04:05+24:00", '"2026-01-02T03:04:05+24:00" has the offset +24:00: offsets go from'),
+        ("2026-02-30T03:04:05", '"2026-02-30T03:04:05" has a date that no calendar has'),
+    ],
+)
+def test_a_refusal_shows_the_text_as_it_was_sent(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_timestamp(text)
