@@ -45,7 +45,7 @@ class ChunkApp(faust.App):  # type: ignore[misc]
         """Make an app; `gather_ms` is how long the broker gathers records when chunks are many, see `FetchWait`."""
         deliver_whole_batches()
         self.consumer_options = _consumer_options(settings, group, instance, read_committed)
-        self.flow_control = FlowControl()
+        self.chunk_flow = FlowControl()  # `flow_control` is Faust's own
         self.fetch_wait = FetchWait(gather_ms, settings.fetch_bytes)
         self.ends: Mapping[TopicPartition, int] = {}
         super().__init__(

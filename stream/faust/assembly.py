@@ -54,7 +54,7 @@ def assemble_worker(
     surroundings: AbstractAsyncContextManager[None] | None = None,
 ) -> Worker:
     """Make a worker that delivers each chunk to the work on its partition; has to be called in its event loop."""
-    partitions = Partitions(app.flow_control, traced(make_work, spans))
+    partitions = Partitions(app.chunk_flow, traced(make_work, spans))
     for topic, name in stage.agents.items():
         app.agent(app.chunks(topic), name=name)(_deliver_to(partitions))
     return Worker(

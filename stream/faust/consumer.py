@@ -100,7 +100,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
     @property
     def flow_control(self) -> FlowControl:
         """The app's flow control: positions to read from, and room for more chunks."""
-        flow_control: FlowControl = self.app.flow_control
+        flow_control: FlowControl = self.app.chunk_flow
         return flow_control
 
     @property

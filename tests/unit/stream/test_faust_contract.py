@@ -243,7 +243,7 @@ async def test_an_app_gets_our_consumer_with_all_that_it_uses(app: ChunkApp) -> 
 
     assert isinstance(consumer, ChunkConsumer)
     assert isinstance(consumer._thread, ChunkConsumerThread)
-    assert consumer.flow_control is app.flow_control
+    assert consumer.flow_control is app.chunk_flow is not app.flow_control
     assert consumer.flow_active
     assert not consumer._stopped.is_set()
     assert not consumer.can_resume_flow.is_set()
