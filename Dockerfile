@@ -13,6 +13,7 @@ pip --python /eye/bin/python install --constraint constraints.txt --requirement 
 NEEDED
 COPY README.md ./
 COPY schemas schemas
+COPY kafka_client kafka_client
 COPY gateway gateway
 COPY stream stream
 COPY sinks sinks

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
+from kafka_client.amendments import amend_connections
 from schemas.settings import Settings
 from schemas.spans import Spans
 from schemas.topics import topic_names
@@ -25,6 +26,7 @@ from stream.runner.worker import Worker
 
 def build_worker(settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None) -> Worker:
     """Build a sink worker; has to be called in the event loop that it will run in. Raises SettingsError."""
+    amend_connections()
     pool = make_pool(settings)
     topics = topic_names(settings)
     stage = Stage(

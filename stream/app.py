@@ -6,6 +6,7 @@ from aiokafka import TopicPartition
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
+from kafka_client.amendments import amend_connections
 from schemas.settings import Settings
 from schemas.spans import Spans
 from schemas.topics import topic_names
@@ -21,6 +22,7 @@ transactions a second and partition are enough."""
 
 def build_worker(settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None) -> Worker:
     """Build a stream worker; has to be called in the event loop that it will run in. Raises CatalogueError."""
+    amend_connections()
     rules = settings.rules()
     registry = registry or CollectorRegistry()
     metrics = StreamMetrics(registry, [(known.category, known.name) for known in rules.catalogue])

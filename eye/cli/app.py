@@ -32,6 +32,7 @@ from eye.operations.trace import TraceError
 from eye.operations.wait_until_stored import NotSettled
 from eye.runs.errors import ReplayError
 from eye.runtime.logs import configure_logs, is_json, log_what_ends_threads
+from kafka_client.amendments import amend_connections
 from schemas.catalogue import CatalogueError
 from schemas.event import MAX_TEXT
 from schemas.settings import Settings, SettingsError
@@ -69,6 +70,7 @@ app.command(epilog="Example: `eye retention --dry-run`")(operators.retention)
 
 def main() -> None:
     """Run the command; exits 0, 1 when it failed, 2 when it was used wrongly."""
+    amend_connections()
     try:
         app()
     except _EXPECTED as error:

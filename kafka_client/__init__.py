@@ -1,0 +1,1 @@
+"""The ground of every Kafka client of The Eye: amendments to aiokafka. Imports nothing of The Eye, and never Faust."""
