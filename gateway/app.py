@@ -1,11 +1,10 @@
-"""The gateway's application: every route, who may use it, and what runs beside the requests."""
+"""The gateway's application: its routes with their access, and the tasks that run beside the requests."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import msgspec
@@ -13,23 +12,22 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from gateway.access.api_keys import KeyRing
-from gateway.access.authorization import Access, guarded
-from gateway.access.rate_limits import Rates
-from gateway.admission.admission import Room
-from gateway.admission.requests import Traffic
+from gateway.access.authorization import Access
+from gateway.admission.admission import Admission
 from gateway.connections.client_connections import Clients
 from gateway.context import GATEWAY, Gateway
-from gateway.ingest.event_reader import Reader
+from gateway.ingest.body import BodyReader
 from gateway.metrics import Metrics
 from gateway.outgoing import RECORD_OVERHEAD
 from gateway.problems import Handler, answer_problems
-from gateway.publish.connection import BATCH_BYTES
+from gateway.publish.producer import BATCH_BYTES
 from gateway.publish.publisher import Publisher
 from gateway.query.database import Database
 from gateway.request_spans import traced
 from gateway.routes import docs
 from gateway.routes.events import post_events, validate_events
-from gateway.routes.fast_path import Plain
+from gateway.routes.fast_path import FastPath
+from gateway.routes.guard import guarded, track_requests
 from gateway.routes.health import get_healthz, get_metrics, get_readyz
 from gateway.routes.openapi import openapi
 from gateway.routes.reads import (
@@ -45,9 +43,6 @@ from gateway.routes.schemas import get_schema, get_schemas
 from gateway.routes.trace import TRACING, Tracing, get_trace
 from schemas.settings import Settings, SettingsError
 from schemas.spans import Spans
-
-THREADS = 2
-"""Threads for what may take seconds: large bodies of a kind that only the careful look reads."""
 
 
 class Route(NamedTuple):
@@ -73,31 +68,31 @@ def build_app(
         raise SettingsError("EYE_SPOOL_AFTER_SECONDS must be less than EYE_ACKNOWLEDGE_SECONDS.")
     metrics = Metrics(registry)
     clients = Clients(settings, metrics)
-    traffic = Traffic(metrics, clients)
-    room = Room(settings.max_requests_under_way, settings.max_bytes_under_way, metrics)
-    app = web.Application(middlewares=[traffic.middleware(), answer_problems(metrics)])
+    keys = KeyRing(settings.applications_file)
+    admission = Admission(
+        keys, metrics, max_requests=settings.max_requests_under_way, max_bytes=settings.max_bytes_under_way
+    )
+    app = web.Application(middlewares=[track_requests(admission, clients, metrics), answer_problems(metrics)])
     app[GATEWAY] = Gateway(
         settings=settings,
         rules=settings.rules(),
-        keys=KeyRing(settings.applications_file),
-        reader=Reader(max_events=settings.max_request_events, max_event_bytes=settings.max_event_bytes),
+        keys=keys,
+        admission=admission,
+        bodies=BodyReader(settings),
         publisher=Publisher(settings, metrics),
         database=Database(settings),
         metrics=metrics,
-        traffic=traffic,
         clients=clients,
-        rates=Rates(),
-        threads=ThreadPoolExecutor(THREADS, "large bodies"),
     )
     app[TRACING] = Tracing()
     if spans is None:
-        clients.plain = Plain(app[GATEWAY], room)
+        clients.fast_path = FastPath(app[GATEWAY])
     for route in _routes(settings, spans):
-        handler = route.handler if route.access is Access.OPEN else guarded(room.seated(route.handler), route.access)
+        handler = route.handler if route.access is Access.OPEN else guarded(route.handler, route.access)
         app.router.add_route(route.method, route.path, handler)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, handler)
-    app.cleanup_ctx.extend([_publishing, _reading, _beating(room)])
+    app.cleanup_ctx.extend([_publishing, _reading, _measuring_lag])
     return app
 
 
@@ -139,16 +134,14 @@ async def _reading(app: web.Application) -> AsyncIterator[None]:
     await database.close()
 
 
-def _beating(room: Room) -> Callable[[web.Application], AsyncIterator[None]]:
-    async def beating(app: web.Application) -> AsyncIterator[None]:
-        beat = asyncio.create_task(room.beat())
-        yield
-        beat.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await beat
-        app[GATEWAY].threads.shutdown(wait=False, cancel_futures=True)
-
-    return beating
+async def _measuring_lag(app: web.Application) -> AsyncIterator[None]:
+    gateway = app[GATEWAY]
+    measuring = asyncio.create_task(gateway.admission.measure_lag(), name="event loop lag")
+    yield
+    measuring.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await measuring
+    gateway.bodies.close()
 
 
 def _document(body: bytes) -> Handler:

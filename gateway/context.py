@@ -1,17 +1,15 @@
-"""What every handler works with: made once for each application, reached by `request.app[GATEWAY]`."""
+"""The parts that handlers work with, made once for each application and reached by `request.app[GATEWAY]`."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from gateway.access.api_keys import Grant, KeyRing
-from gateway.access.rate_limits import Rates
-from gateway.admission.requests import Traffic
+from gateway.admission.admission import Admission, Permit
 from gateway.connections.client_connections import Clients
-from gateway.ingest.event_reader import Reader
+from gateway.ingest.body import BodyReader
 from gateway.metrics import Metrics
 from gateway.publish.publisher import Publisher
 from gateway.query.database import Database
@@ -26,15 +24,14 @@ class Gateway:
     settings: Settings
     rules: Rules
     keys: KeyRing
-    reader: Reader
+    admission: Admission
+    bodies: BodyReader
     publisher: Publisher
     database: Database
     metrics: Metrics
-    traffic: Traffic
     clients: Clients
-    rates: Rates
-    threads: ThreadPoolExecutor
 
 
 GATEWAY = web.AppKey("gateway", Gateway)
 GRANT = web.RequestKey("grant", Grant)
+PERMIT = web.RequestKey("permit", Permit)

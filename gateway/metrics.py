@@ -144,6 +144,11 @@ class Metrics:
             "Commits to the spool that failed; their events were answered with retry.",
             registry=self.registry,
         )
+        self.spool_refused = Gauge(
+            "eye_gateway_spool_refused_records",
+            "Events of the spool set aside on disk: the topic takes no record of their size.",
+            registry=self.registry,
+        )
         self.spool_damaged = Gauge(
             "eye_gateway_spool_damaged_records",
             "Records of the spool found damaged since the start; one may stand for all behind it in its file.",

@@ -1,7 +1,8 @@
-"""A record on its way to `events.raw`."""
+"""A record on its way to `events.raw`, and what became of it."""
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import NamedTuple
 
 RECORD_OVERHEAD = 300
@@ -15,3 +16,11 @@ class OutgoingRecord(NamedTuple):
     value: bytes
     headers: list[tuple[str, bytes]]
     timestamp: int
+
+
+class Outcome(Enum):
+    """The end of a record's way: durable in Kafka or the spool, to be sent again, or too large for the topic."""
+
+    DURABLE = auto()
+    RETRY = auto()
+    TOO_LARGE = auto()

@@ -169,12 +169,12 @@ def answer_problems(metrics: Metrics) -> Middleware:
         except ConnectionError:  # the client has gone: nobody is left to answer
             raise
         except Exception as error:
-            return problem_response(told(error, metrics, f"{request.method} {request.path}"))
+            return problem_response(to_problem(error, metrics, f"{request.method} {request.path}"))
 
     return answer
 
 
-def told(error: Exception, metrics: Metrics, request: str) -> Problem:
+def to_problem(error: Exception, metrics: Metrics, request: str) -> Problem:
     """Return the problem that tells of what a handler raised; it is counted, and logged where it is a bug."""
     problem = _problem_of(error)
     if isinstance(problem, InternalError):

@@ -1,11 +1,14 @@
-"""The server: one process on a port that others may share, and how it stops."""
+"""The server: one process on a port that others may share, and its orderly stop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import logging
+import os
 import signal
+import threading
 from collections.abc import Callable
 
 import uvloop
@@ -18,22 +21,26 @@ from gateway.connections.client_connections import Clients
 from gateway.connections.os_limits import limit_unread
 from gateway.context import GATEWAY
 from gateway.publish.publisher import Publisher
+from kafka_client.amendments import amend_connections
 from schemas.settings import Settings
 from schemas.spans import Spans
 
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 3.0
-"""How long requests under way may take when stopping; they need at most 2 s, once their body is there."""
+"""Time for requests under way when stopping; they need at most 2 s, once their body is there."""
 
 CONNECT_SECONDS = 5.0
-"""How long the port stays closed for Kafka's sake when starting."""
+"""Time for which the port stays closed for Kafka's sake when starting."""
+
+STOP_SECONDS = 13.0
+"""Time from SIGTERM to the end of the process, in good order or not; an orchestrator kills it after 15 s."""
 
 BACKLOG = 1024
 """Connections that wait to be accepted."""
 
 CANCEL_SECONDS = 1.0
-"""How long they may take to end after that, before they are cancelled."""
+"""Time to end after that, before they are cancelled."""
 
 
 def run(
@@ -45,7 +52,7 @@ def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT; return when stopped in good order. Raises OSError when the port is taken."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, ready=ready, registry=registry, spans=spans))
+        runner.run(serve(settings, ready=ready, registry=registry, spans=spans, signalled=_exit_in_time))
 
 
 async def serve(
@@ -55,13 +62,15 @@ async def serve(
     stop: asyncio.Event | None = None,
     registry: CollectorRegistry | None = None,
     spans: Spans | None = None,
+    signalled: Callable[[], None] | None = None,
 ) -> None:
     """Serve until `stop` is set; without one, until SIGTERM or SIGINT.
 
     `ready` is called once with the address, as `http://host:port`, when the port is open; Kafka may still be
-    away then. Any number of processes can listen on the same port.
+    away then; `signalled` with a signal to end. Any number of processes can listen on the same port.
     """
-    stop = stop or _stop_on_signal()
+    amend_connections()
+    stop = stop or _stop_on_signal(signalled)
     app = build_app(settings, registry, spans)
     runner = web.AppRunner(app, shutdown_timeout=CANCEL_SECONDS)
     await runner.setup()
@@ -75,7 +84,8 @@ async def serve(
         await stop.wait()
         log.info("stopping")
         listener.close()
-        await app[GATEWAY].traffic.drain(DRAIN_SECONDS)
+        app[GATEWAY].clients.closing = True
+        await app[GATEWAY].admission.drain(DRAIN_SECONDS)
     finally:
         await runner.cleanup()
 
@@ -110,9 +120,28 @@ def _address(listener: asyncio.Server) -> str:
     return str(URL.build(scheme="http", host=host, port=port))
 
 
-def _stop_on_signal() -> asyncio.Event:
+def _stop_on_signal(signalled: Callable[[], None] | None) -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def begin() -> None:
+        if signalled is not None and not stop.is_set():
+            signalled()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, begin)
     return stop
+
+
+def _exit_in_time() -> None:
+    """End the process after STOP_SECONDS, whatever it waits for: accepted events are durable, so none is lost."""
+    timer = threading.Timer(STOP_SECONDS, _exit_now)
+    timer.daemon = True
+    timer.start()
+
+
+def _exit_now() -> None:
+    log.critical("the gateway did not end in time, and is ended now: %d threads", threading.active_count())
+    faulthandler.dump_traceback()
+    os._exit(1)

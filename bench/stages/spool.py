@@ -26,7 +26,7 @@ from bench.corpus import encoded, events
 from gateway.metrics import Metrics
 from gateway.outgoing import OutgoingRecord
 from gateway.publish.partition_queue import PIECE_BYTES
-from gateway.spool.segment import Spooled
+from gateway.spool.record import Spooled
 from gateway.spool.segments import Cursor
 from gateway.spool.spool import Spool
 from schemas.settings import Settings

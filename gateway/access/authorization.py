@@ -7,11 +7,8 @@ import binascii
 from collections.abc import Mapping
 from enum import Enum
 
-from aiohttp import web
-
 from gateway.access.api_keys import Grant, KeyRing, Scope
-from gateway.context import GATEWAY, GRANT
-from gateway.problems import Forbidden, Handler, Unauthorized
+from gateway.problems import Forbidden, Unauthorized
 
 
 class Access(Enum):
@@ -24,19 +21,16 @@ class Access(Enum):
     WRITE_OR_READ = frozenset({Scope.WRITE, Scope.READ})
 
 
-def guarded(handler: Handler, access: Access) -> Handler:
-    """Return the handler behind its guard; behind it, `request[GRANT]` is there."""
-    wanted = access.value
+def authorize(keys: KeyRing, headers: Mapping[str, str], scopes: frozenset[Scope]) -> Grant:
+    """Return the grant of a request's key, which has one of `scopes`, or any where there are none.
 
-    async def guard(request: web.Request) -> web.StreamResponse:
-        grant = find_grant(request.app[GATEWAY].keys, request.headers)
-        if wanted and not wanted & grant.scopes:
-            scopes = " or ".join(sorted(wanted))
-            raise Forbidden(f"This key of {grant.application} lacks the scope {scopes}.")
-        request[GRANT] = grant
-        return await handler(request)
-
-    return guard
+    Raises Unauthorized without a known key, Forbidden without a scope.
+    """
+    grant = find_grant(keys, headers)
+    if scopes and not scopes & grant.scopes:
+        wanted = " or ".join(sorted(scopes))
+        raise Forbidden(f"This key of {grant.application} lacks the scope {wanted}.")
+    return grant
 
 
 def find_grant(keys: KeyRing, headers: Mapping[str, str]) -> Grant:

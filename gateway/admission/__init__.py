@@ -1,1 +1,1 @@
-"""Admission control: how many requests and bytes the gateway holds at once, and the requests in progress."""
+"""Admission control: the requests, bytes and events that the gateway takes at once."""

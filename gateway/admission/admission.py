@@ -1,94 +1,121 @@
-"""Room: how many requests, and how many bytes of them, the gateway holds at once."""
+"""Admission of requests: the key, what the gateway holds at once, the rate limits, and the drain when it stops.
+
+One way for every request that needs a key: `admit` it, `charge` its bytes and events, `close` the permit.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Mapping
 
-from aiohttp import web
+import msgspec
 
+from gateway.access.api_keys import Grant, KeyRing, Scope
+from gateway.access.authorization import authorize
+from gateway.access.rate_limits import Rates
 from gateway.metrics import Metrics
-from gateway.problems import Handler, Overloaded
+from gateway.problems import Overloaded
 
 EVENT_BYTES = 2 * 1024
-"""What an event takes apart from its own bytes while it waits for its acknowledgement, roughly."""
+"""Bytes an event takes apart from its own while it waits for its acknowledgement, roughly."""
 
-
-BEAT_SECONDS = 0.1
+TICK_SECONDS = 0.1
 LATE_SECONDS = 0.5
-"""When the event loop lags by this much, those who have a seat would not be answered in time if more came."""
+"""When the event loop lags by this much, admitted requests would not be answered in time if more came."""
 
 BUSY_REQUESTS = 50
 """With fewer requests than this, and a quarter of the bytes, a lag is not of our making."""
 
 
-class Seat:
-    """What one request holds of the room."""
+class Permit(msgspec.Struct):
+    """One admitted request: the grant of its key, and the bytes it is charged with."""
 
-    __slots__ = ("_room", "held")
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self.held = 0
-
-    def take(self, size: int) -> None:
-        """Hold so many bytes more. Raises Overloaded where they don't fit beside what others hold."""
-        room = self._room
-        others = room.bytes - self.held
-        if others and room.bytes + size > room.max_bytes:
-            raise Overloaded("Too many events are under way: send them again.")
-        self.held += size
-        room.bytes += size
+    grant: Grant
+    bytes: int = 0
 
 
-class Room:
-    """The requests with a seat, and the bytes they hold; both bounded.
+class Admission:
+    """Admits requests within `max_requests` and `max_bytes`, and under the rate limits of their keys.
 
-    A request that is alone gets as much as it may have. One that has a seat is never sent away for others
-    that come later, unless its own body grows beyond what is left.
+    A request that is alone may hold any number of bytes. An admitted one is never refused for others that
+    come later, unless its own body grows beyond what is left.
     """
 
-    def __init__(self, max_requests: int, max_bytes: int, metrics: Metrics) -> None:
+    def __init__(self, keys: KeyRing, metrics: Metrics, *, max_requests: int, max_bytes: int) -> None:
+        self._keys = keys
+        self._rates = Rates()
         self.max_requests = max_requests
         self.max_bytes = max_bytes
         self.requests = 0
         self.bytes = 0
-        self._beat_due = float("inf")
+        self._draining = False
+        self._without_permit = 0
+        self._none_left = asyncio.Event()
+        self._tick_due = float("inf")
         metrics.requests_under_way.set_function(lambda: self.requests)
         metrics.bytes_under_way.set_function(lambda: self.bytes)
 
-    def lend(self) -> Seat:
-        """Lend a seat until it is taken back. Raises Overloaded where there is none, or the event loop lags."""
-        if self.requests >= self.max_requests or (self._is_busy() and time.monotonic() > self._beat_due + LATE_SECONDS):
+    def admit(self, headers: Mapping[str, str], scopes: frozenset[Scope]) -> Permit:
+        """Admit a request whose key has one of `scopes`, or any key where there are none.
+
+        Raises Unauthorized, Forbidden, or Overloaded where too many are admitted or the event loop lags.
+        """
+        grant = authorize(self._keys, headers, scopes)
+        is_busy = self.requests >= BUSY_REQUESTS or self.bytes > self.max_bytes / 4
+        if self.requests >= self.max_requests or (is_busy and time.monotonic() > self._tick_due + LATE_SECONDS):
             raise Overloaded("Too many requests are under way: send it again.")
         self.requests += 1
-        return Seat(self)
+        return Permit(grant)
 
-    def take_back(self, seat: Seat) -> None:
-        """Take a seat back, and all that it holds."""
+    def check_rate(self, permit: Permit) -> None:
+        """Raise RateLimited where the key may send no event now: reading the body would be in vain."""
+        self._rates.check(permit.grant.limits)
+
+    def charge(self, permit: Permit, size: int, events: int = 0) -> None:
+        """Charge a request with bytes and events.
+
+        Raises Overloaded where the bytes don't fit beside those of others, RateLimited for the events.
+        """
+        size += events * EVENT_BYTES
+        others = self.bytes - permit.bytes
+        if others and self.bytes + size > self.max_bytes:
+            raise Overloaded("Too many events are under way: send them again.")
+        permit.bytes += size
+        self.bytes += size
+        if events and permit.grant.limits:
+            self._rates.take(permit.grant.limits, events)
+
+    def close(self, permit: Permit) -> None:
+        """End a request, and free all that it was charged with."""
         self.requests -= 1
-        self.bytes -= seat.held
+        self.bytes -= permit.bytes
+        self._ended()
 
-    async def beat(self) -> None:
-        """Feel how far the event loop lags, until cancelled."""
+    def enter(self) -> None:
+        """Note a request that aiohttp handles, with a permit or without."""
+        self._without_permit += 1
+
+    def leave(self) -> None:
+        """Note that such a request has its answer."""
+        self._without_permit -= 1
+        self._ended()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until no request is under way, at most so long; call it when no connection can come."""
+        self._draining = True
+        self._ended()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._none_left.wait()
+
+    async def measure_lag(self) -> None:
+        """Measure how far the event loop lags, until cancelled."""
         while True:
-            self._beat_due = time.monotonic() + BEAT_SECONDS
-            await asyncio.sleep(BEAT_SECONDS)
+            self._tick_due = time.monotonic() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
 
-    def seated(self, handler: Handler) -> Handler:
-        """Return the handler with a seat for each request, as `request[SEAT]`."""
-
-        async def take_seat(request: web.Request) -> web.StreamResponse:
-            seat = request[SEAT] = self.lend()
-            try:
-                return await handler(request)
-            finally:
-                self.take_back(seat)
-
-        return take_seat
-
-    def _is_busy(self) -> bool:
-        return self.requests >= BUSY_REQUESTS or self.bytes > self.max_bytes / 4
-
-
-SEAT = web.RequestKey("seat", Seat)
+    def _ended(self) -> None:
+        if self._draining and not (self.requests or self._without_permit):
+            self._none_left.set()

@@ -1,7 +1,7 @@
-"""Clients' connections: how many there may be, and how long each may keep the gateway waiting.
+"""Clients' connections: their number, and the time that each may keep the gateway waiting.
 
 A connection waits for its next request, sends one, or reads an answer. For each there is a time limit; beyond
-it the connection is closed. What is logged of a client is its address and what it did wrong, never what it sent.
+it the connection is closed. The log has a client's address and its fault, never the bytes it sent.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from enum import StrEnum
-from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.http_parser import RawRequestMessage
 
-from gateway.connections.fast_path_parser import PlainFirst
+from gateway.connections.fast_path_parser import FastPath, FastPathParser
 from gateway.connections.os_limits import possible_connections
 from gateway.connections.raw_responses import problem_bytes
 from gateway.metrics import Metrics
@@ -32,23 +30,20 @@ from gateway.problems import (
 )
 from schemas.settings import Settings
 
-if TYPE_CHECKING:
-    from gateway.routes.fast_path import Plain
-
 log = logging.getLogger(__name__)
 
 READ_BUFFER_BYTES = 64 * 1024
-"""What a connection buffers of a body that nobody reads yet; twice that at most."""
+"""Bytes buffered of a body that nobody reads yet; twice that at most."""
 
 LINGER_SECONDS = 3.0
-"""How long the rest of a refused body is read, so that the sender sees the answer."""
+"""Time for which the rest of a refused body is read, so that the sender sees the answer."""
 
 QUIET_SECONDS = 10.0
-"""Connections closed for one reason are told of once in this time."""
+"""Connections closed for one reason are logged once in this time."""
 
 
 class Reason(StrEnum):
-    """Why the gateway closed a connection."""
+    """The reason for which the gateway closed a connection."""
 
     TOO_MANY = "too_many"
     MADE_ROOM = "made_room"
@@ -69,7 +64,8 @@ _SAID = {
 class Clients:
     """The connections of one gateway, those that wait for a request in the order they began to.
 
-    `plain` answers plain requests; without it aiohttp answers them like all others.
+    `fast_path` answers the requests it accepts; without it aiohttp answers all of them.
+    `closing`: each connection closes with its next answer.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
@@ -82,7 +78,8 @@ class Clients:
         self._waiting: dict[web.RequestHandler, None] = {}
         self._closed = metrics.connections_closed
         self._quiet_until: dict[Reason, float] = {}
-        self.plain: Plain | None = None
+        self.closing = False
+        self.fast_path: FastPath | None = None
         metrics.connections.set_function(lambda: len(self._open))
 
     def connection(self, server: web.Server) -> ClientConnection:
@@ -117,21 +114,21 @@ class Clients:
         self._waiting.pop(connection, None)
 
     def is_waiting(self, connection: ClientConnection) -> bool:
-        """Whether no request of the connection is under way."""
+        """Tell whether no request of the connection is under way."""
         return connection in self._waiting
 
-    def busy(self, connection: web.RequestHandler, body: StreamReader) -> None:
+    def request_began(self, connection: web.RequestHandler, body: StreamReader) -> None:
         """Note that a request is under way."""
         self._waiting.pop(connection, None)
         if isinstance(connection, ClientConnection):
             connection.head_came(body)
 
-    def wait(self, connection: web.RequestHandler) -> None:
+    def request_ended(self, connection: web.RequestHandler) -> None:
         """Note that a request has been answered."""
         if connection in self._open:
             self._waiting[connection] = None
 
-    def tell(self, connection: ClientConnection, reason: Reason) -> None:
+    def report_closed(self, connection: ClientConnection, reason: Reason) -> None:
         """Count a connection that was closed, and log it unless that was done a moment ago."""
         self._closed.labels(reason).inc()
         now = asyncio.get_running_loop().time()
@@ -145,7 +142,16 @@ class Clients:
 class ClientConnection(web.RequestHandler):
     """One connection, with its time limits."""
 
-    __slots__ = ("_answering", "_body", "_clients", "_early", "_head_limit", "_reading_limit")
+    __slots__ = (
+        "_answering",
+        "_body",
+        "_clients",
+        "_early",
+        "_fast_parser",
+        "_fast_path",
+        "_head_limit",
+        "_reading_limit",
+    )
 
     def __init__(self, clients: Clients, server: web.Server, **options: Any) -> None:
         super().__init__(server, **options)
@@ -155,8 +161,11 @@ class ClientConnection(web.RequestHandler):
         self._reading_limit: asyncio.TimerHandle | None = None
         self._answering: asyncio.Task[None] | None = None
         self._early = b""
-        if clients.plain is not None:
-            self._parser = cast(Any, PlainFirst(self._parser, partial(self._take, clients.plain)))
+        self._fast_path = clients.fast_path
+        self._fast_parser: FastPathParser | None = None
+        if clients.fast_path is not None:
+            self._fast_parser = FastPathParser(self._parser, clients.fast_path)
+            self._parser = cast(Any, self._fast_parser)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
@@ -178,7 +187,14 @@ class ClientConnection(web.RequestHandler):
                 self._pause_transport_reading()
             return
         expected = self._head_limit is None and self._expects_head()
+        parser = self._fast_parser
+        if parser is not None:
+            parser.idle = self._is_idle()
         super().data_received(data)
+        if parser is not None and parser.accepted is not None:
+            self._begin_response(parser.accepted)
+            parser.accepted = None
+            return
         if data.strip(b"\r\n") and expected and not self._messages and self._clients.is_waiting(self):
             self._head_limit = self._loop.call_later(
                 self._clients.head_seconds,
@@ -187,13 +203,21 @@ class ClientConnection(web.RequestHandler):
                 RequestTimeout("The head of a request has to come faster."),
             )
 
-    def answer(self, answer: bytes, *, close: bool) -> None:
-        """Answer the plain request that is under way; `close`: for good."""
+    def _begin_response(self, accepted: Any) -> None:
+        """Begin to answer a request that the fast path has accepted."""
+        self._clients.request_began(self, EMPTY_PAYLOAD)
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout + self._clients.answer_seconds
+        self._answering = self._loop.create_task(self._respond(accepted))
+
+    async def _respond(self, accepted: Any) -> None:
+        assert self._fast_path is not None
+        response = await self._fast_path.respond(accepted)
         self._answering = None
+        self._clients.request_ended(self)
         if self.transport is None or self.transport.is_closing():
             return
-        self.transport.write(answer)
-        if close:
+        self.transport.write(response)
+        if self._clients.closing:
             self.force_close()
             return
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
@@ -201,15 +225,6 @@ class ClientConnection(web.RequestHandler):
             early, self._early = self._early, b""
             self._resume_transport_reading()
             self.data_received(early)
-
-    def _take(self, plain: Plain, message: RawRequestMessage, body: bytes) -> bool:
-        """Begin to answer a request that is plain, where no other is under way."""
-        request = plain.take(self, message, body) if self._is_idle() else None
-        if request is None:
-            return False
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout + self._clients.answer_seconds
-        self._answering = self._loop.create_task(plain.answer(self, request))
-        return True
 
     def _is_idle(self) -> bool:
         waiter = self._waiter
@@ -236,7 +251,7 @@ class ClientConnection(web.RequestHandler):
 
     def end(self, reason: Reason, problem: Problem | None = None) -> None:
         """Close the connection; `problem`: with an answer."""
-        self._clients.tell(self, reason)
+        self._clients.report_closed(self, reason)
         if problem is not None and self.transport is not None:
             self.transport.write(problem_bytes(problem, close=True))
         self.force_close()
@@ -248,7 +263,7 @@ class ClientConnection(web.RequestHandler):
         if isinstance(exc, ConnectionError):
             raise exc  # the client has gone
         if status == HTTPStatus.BAD_REQUEST:
-            self._clients.tell(self, Reason.MALFORMED)
+            self._clients.report_closed(self, Reason.MALFORMED)
             problem = _malformed(exc)
         else:
             log.error("a request failed outside of every handler", exc_info=exc)
@@ -267,7 +282,7 @@ class ClientConnection(web.RequestHandler):
             self._head_limit = None
 
     def _give_up_reader(self) -> None:
-        self._clients.tell(self, Reason.SLOW_READER)
+        self._clients.report_closed(self, Reason.SLOW_READER)
         if self.transport is not None:
             self.transport.abort()  # closing would wait for the client to read
 

@@ -1,47 +1,63 @@
-"""aiohttp's parser, with plain requests taken out of what it returns (`gateway.routes.fast_path`)."""
+"""aiohttp's parser with a fast path: a request that can take it is accepted before aiohttp sees it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion11, StreamReader, hdrs
 from aiohttp.http_parser import RawRequestMessage
 
 _PATHS = frozenset({"/events", "/events/"})
 _SPECIAL = (hdrs.CONTENT_ENCODING, hdrs.EXPECT, "Prefer")
-"""Headers that ask for more than the plain way has."""
+"""Headers that ask for more than the fast path has."""
 
 Message = tuple[RawRequestMessage, StreamReader]
-Take = Callable[[RawRequestMessage, bytes], bool]
-"""Takes a request with its body, and begins to answer it; False where aiohttp shall."""
 
 
-class PlainFirst:
-    """Offers a request to `take` when it came alone and whole; has the parser's face otherwise."""
+class FastPath(Protocol):
+    """The short way of the most common request (`gateway.routes.fast_path`)."""
 
-    __slots__ = ("_parser", "_take")
+    def accept(self, message: RawRequestMessage, body: bytes) -> Any | None:
+        """Accept a request that came whole, to be answered by `respond`; None leaves it to aiohttp untouched."""
 
-    def __init__(self, parser: Any, take: Take) -> None:
+    async def respond(self, accepted: Any) -> bytes:
+        """Return the whole response to a request that was accepted. Never raises."""
+
+
+class FastPathParser:
+    """Offers a request to the fast path while `idle` is set and it came alone and whole.
+
+    `accepted` is the request that was taken by the last call of `feed_data`, to be answered by the connection.
+    Every other attribute is the wrapped parser's.
+    """
+
+    __slots__ = ("_fast_path", "_parser", "accepted", "idle")
+
+    def __init__(self, parser: Any, fast_path: FastPath) -> None:
         self._parser = parser
-        self._take = take
+        self._fast_path = fast_path
+        self.idle = False
+        self.accepted: Any | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._parser, name)
 
     def feed_data(self, data: bytes) -> tuple[Sequence[Message], bool, bytes]:
         """Parse bytes; returns the requests that begin in them, and whether another protocol follows, and its bytes."""
+        self.accepted = None
         messages, upgraded, tail = self._parser.feed_data(data)
-        if len(messages) == 1 and _may_be_plain(*messages[0]):
+        if self.idle and len(messages) == 1 and _is_eligible(*messages[0]):
             message, payload = messages[0]
-            # looked at, not read: reading tells the parser to go on
-            if self._take(message, b"".join(payload._buffer)):
+            # the buffer is looked at, not read: reading tells the parser to go on
+            self.accepted = self._fast_path.accept(message, b"".join(payload._buffer))
+            if self.accepted is not None:
                 self._parser.message_consumed()
                 return (), upgraded, tail
         return messages, upgraded, tail
 
 
-def _may_be_plain(message: RawRequestMessage, payload: StreamReader) -> bool:
+def _is_eligible(message: RawRequestMessage, payload: StreamReader) -> bool:
     headers = message.headers
     return (
         message.path in _PATHS

@@ -1,4 +1,4 @@
-"""Answers as bytes, where aiohttp makes none."""
+"""Responses as bytes, for the requests that aiohttp does not answer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gateway.problems import SERVER, Problem, problem_body, problem_headers
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
-def answer_bytes(status: int, headers: Mapping[str, str], body: bytes, *, close: bool) -> bytes:
-    """Return an answer as HTTP/1.1 has it; `close`: it is the connection's last."""
+def response_bytes(status: int, headers: Mapping[str, str], body: bytes, *, close: bool) -> bytes:
+    """Return a response of HTTP/1.1; `close`: it is the connection's last."""
     fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     last = "Connection: close\r\n" if close else ""
     head = (
@@ -24,5 +24,5 @@ def answer_bytes(status: int, headers: Mapping[str, str], body: bytes, *, close:
 
 
 def problem_bytes(problem: Problem, *, close: bool) -> bytes:
-    """Return the answer that tells of a problem."""
-    return answer_bytes(problem.status, problem_headers(problem), problem_body(problem), close=close)
+    """Return the response for a problem."""
+    return response_bytes(problem.status, problem_headers(problem), problem_body(problem), close=close)

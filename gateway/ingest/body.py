@@ -1,22 +1,23 @@
-"""The body of a request with events: what it may be, read and decompressed within its limits."""
+"""The body of a request with events: its types, and how it is read and decompressed within its limits."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TypeVar
 
 from aiohttp import hdrs, web
 
-from gateway.admission.admission import EVENT_BYTES, SEAT, Seat
-from gateway.context import GATEWAY, Gateway
 from gateway.ingest.decompression import decompress
-from gateway.ingest.event_reader import Intake
+from gateway.ingest.event_reader import Intake, Reader
 from gateway.problems import RequestTimeout, TooLarge, Unsupported
+from schemas.settings import Settings
 
 JSON_TYPES = ("application/json", "text/plain", "application/octet-stream", "")
-"""Content types of one JSON document; text/plain is what a browser's sendBeacon says, the last two say nothing."""
+"""Content types of one JSON document; text/plain is sent by a browser's sendBeacon, the last two say nothing."""
 
 NDJSON_TYPES = (
     "application/x-ndjson",
@@ -34,27 +35,62 @@ LARGE_BYTES = 128 * 1024
 _JSON_SUFFIX = re.compile(r"application/[^\s/+]+(\+[^\s/+]+)*\+json")
 """Content types like application/vnd.shop.event+json: one JSON document (RFC 6839)."""
 
+THREADS = 2
+"""Threads for bodies that take seconds: large ones that only the tolerant reader takes."""
+
 T = TypeVar("T")
 
 
-async def read_events(request: web.Request) -> Intake:
-    """Read the events of a request. Raises a Problem of 400, 408, 413, 415 or 503."""
-    gateway, seat = request.app[GATEWAY], request[SEAT]
-    max_bytes = gateway.settings.max_request_bytes
-    content_type = media_type(request.headers)
-    if content_type not in JSON_TYPES and content_type not in NDJSON_TYPES and not _JSON_SUFFIX.fullmatch(content_type):
-        raise Unsupported("Content-Type is application/json, or application/x-ndjson for one event a line.")
-    try:
-        async with asyncio.timeout(gateway.settings.transfer_seconds):
-            sent = await _read(request, seat, max_bytes)
-    except TimeoutError:
-        raise RequestTimeout("The body of a request has to come faster.") from None
-    body = decompress(sent, request.headers.get("Content-Encoding", ""), max_bytes)
-    seat.take(len(body) - len(sent))
-    read = gateway.reader.read_lines if content_type in NDJSON_TYPES else gateway.reader.read
-    intake = await aside(gateway, len(body), lambda: read(body))
-    seat.take(len(intake.items) * EVENT_BYTES)
-    return intake
+Charge = Callable[[int], None]
+"""Charges a request with bytes; raises Overloaded where they don't fit."""
+
+
+class BodyReader:
+    """Reads bodies within the limits of one deployment, large ones in threads of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._max_bytes = settings.max_request_bytes
+        self._seconds = settings.transfer_seconds
+        self._threads = ThreadPoolExecutor(THREADS, "large bodies")
+        self.reader = Reader(max_events=settings.max_request_events, max_event_bytes=settings.max_event_bytes)
+
+    async def read_events(self, request: web.Request, charge: Charge) -> Intake:
+        """Read the events of a request. Raises a Problem of 400, 408, 413, 415 or 503."""
+        content_type = media_type(request.headers)
+        if not _is_json_type(content_type) and content_type not in NDJSON_TYPES:
+            raise Unsupported("Content-Type is application/json, or application/x-ndjson for one event a line.")
+        try:
+            async with asyncio.timeout(self._seconds):
+                sent = await self._receive(request, charge)
+        except TimeoutError:
+            raise RequestTimeout("The body of a request has to come faster.") from None
+        body = decompress(sent, request.headers.get("Content-Encoding", ""), self._max_bytes)
+        charge(len(body) - len(sent))
+        read = self.reader.read_lines if content_type in NDJSON_TYPES else self.reader.read
+        return await self.offload_if_large(len(body), lambda: read(body))
+
+    async def offload_if_large(self, size: int, work: Callable[[], T]) -> T:
+        """Do pure work on so many bytes: at once, or in a thread where others would wait for it."""
+        if size <= LARGE_BYTES:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """End the threads, without waiting for their work."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _receive(self, request: web.Request, charge: Charge) -> bytes:
+        """Receive a body, charged as it comes: nobody is charged for bytes that may never come."""
+        too_large = TooLarge(f"A request has at most {self._max_bytes} bytes, compressed or not.")
+        if (request.content_length or 0) > self._max_bytes:
+            raise too_large
+        body = bytearray()
+        while part := await request.content.readany():
+            if len(body) + len(part) > self._max_bytes:
+                raise too_large
+            charge(len(part))
+            body += part
+        return bytes(body)
 
 
 def media_type(headers: Mapping[str, str]) -> str:
@@ -62,22 +98,11 @@ def media_type(headers: Mapping[str, str]) -> str:
     return headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
 
 
-async def aside(gateway: Gateway, size: int, work: Callable[[], T]) -> T:
-    """Do what is pure work on so many bytes: at once, or beside the other requests where it may take long."""
-    if size <= LARGE_BYTES:
-        return work()
-    return await asyncio.get_running_loop().run_in_executor(gateway.threads, work)
+@lru_cache(maxsize=64)
+def is_json(content_type: str) -> bool:
+    """Tell whether a Content-Type stands for one JSON document."""
+    return _is_json_type(media_type({hdrs.CONTENT_TYPE: content_type}))
 
 
-async def _read(request: web.Request, seat: Seat, max_bytes: int) -> bytes:
-    """Read a body as it comes, taking room for what has come: nobody holds room for what he may send later."""
-    too_large = TooLarge(f"A request has at most {max_bytes} bytes, compressed or not.")
-    if (request.content_length or 0) > max_bytes:
-        raise too_large
-    body = bytearray()
-    while part := await request.content.readany():
-        if len(body) + len(part) > max_bytes:
-            raise too_large
-        seat.take(len(part))
-        body += part
-    return bytes(body)
+def _is_json_type(content_type: str) -> bool:
+    return content_type in JSON_TYPES or _JSON_SUFFIX.fullmatch(content_type) is not None

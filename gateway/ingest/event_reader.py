@@ -75,7 +75,7 @@ class Reader:
             return Intake([self._item(body, routed)], single=True)
         return Intake([self._item(value, _route(value)) for value in values])
 
-    def read_plain(self, body: bytes) -> Intake | None:
+    def read_fast(self, body: bytes) -> Intake | None:
         """Read a body by the fast reader alone; None where an event needs a second look, or is refused."""
         body = _trimmed(body)
         routed = _route(body) if body.startswith(b"{") else None

@@ -1,1 +1,1 @@
-"""Publish events to Kafka in order, or to the spool while Kafka does not acknowledge."""
+"""Publishing to `events.raw`: Kafka, else the spool, in order (`partition_queues` has the policy)."""

@@ -1,115 +1,221 @@
-"""What waits for one partition of `events.raw`, and who waits for it."""
+"""The queue of one partition of `events.raw`: the records that wait for Kafka, and the batch that is in flight."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from gateway.outgoing import OutgoingRecord
-from gateway.spool.segment import Spooled
+import msgspec
+
+from gateway.outgoing import Outcome, OutgoingRecord
+from gateway.publish.sender import Sender, TooLargeForTopic, Undelivered, send_halves
+from gateway.spool.record import Spooled
+from gateway.spool.spool import Spool
 
 PIECE_BYTES = 256 * 1024
-"""How much of the spool is read and sent at once; what is to be spooled waits for the reading."""
+"""Bytes of the spool that are read and sent at once; records to be spooled wait for the reading."""
+
+_DURABLE = Outcome.DURABLE
 
 
-class Delivery:
-    """The records of one call, and what became of each so far."""
+class Delivery(msgspec.Struct):
+    """The records of one call and their outcomes so far; `done` gets all outcomes, RETRY where there is none yet."""
 
-    __slots__ = ("_durable", "_missing", "began", "done", "records")
+    records: Sequence[OutgoingRecord]
+    began: float
+    done: asyncio.Future[list[Outcome]]
+    outcomes: list[Outcome | None]
+    missing: int
 
-    def __init__(self, records: Sequence[OutgoingRecord]) -> None:
-        loop = asyncio.get_running_loop()
-        self.records = records
-        self.began = loop.time()
-        self.done: asyncio.Future[None] = loop.create_future()
-        self._durable: list[bool | None] = [None] * len(records)
-        self._missing = len(records)
-
-    @property
-    def durable(self) -> list[bool]:
-        """For each record whether it is durable."""
-        return [bool(known) for known in self._durable]
-
-    def settle(self, index: int, durable: bool) -> None:
-        """Note what became of a record; the last one ends the wait."""
+    def settle(self, index: int, outcome: Outcome) -> None:
+        """Note the outcome of a record; a durable one stays so. The last one ends the wait."""
         if self.done.done():
             return
-        if self._durable[index] is None:
-            self._missing -= 1
-        self._durable[index] = durable or bool(self._durable[index])
-        if self._missing == 0:
-            self.end()
+        known = self.outcomes[index]
+        if known is None:
+            self.missing -= 1
+        if known is not _DURABLE:
+            self.outcomes[index] = outcome
+        if self.missing == 0:
+            self.done.set_result([known or Outcome.RETRY for known in self.outcomes])
 
     def end(self) -> None:
-        """Wait no longer; what has not been handed to Kafka's client yet will not be."""
+        """Wait no longer; a record that has not been handed to Kafka's client yet will not be."""
         if not self.done.done():
-            self.done.set_result(None)
+            self.done.set_result([known or Outcome.RETRY for known in self.outcomes])
 
 
 class Entry(NamedTuple):
-    """One record of a delivery."""
+    """One record of a delivery, with Kafka's hash of its key."""
 
     delivery: Delivery
     position: int
+    key_hash: int
 
     @property
     def record(self) -> OutgoingRecord:
         """The record itself."""
         return self.delivery.records[self.position]
 
+    def settle(self, outcome: Outcome) -> None:
+        """Note the outcome of the record."""
+        self.delivery.settle(self.position, outcome)
 
-class Lane:
-    """One partition: at most one batch is under way, `since` that time of the loop's clock.
 
-    `spooling`: what comes goes to the spool, behind what is there of this partition. `task` is the one that may
-    send to the partition: it sends what waits, or drains what is spooled, not before `resume_at` and
-    `piece_bytes` at a time. `spooled` are the records under way that were spooled as well.
+class State(Enum):
+    """The way of a partition's new records.
+
+    SENDING: they wait here for Kafka. SPOOLING: they go to the spool. DRAINING: the spool is being sent to Kafka,
+    new ones go behind it. FINISHING: the last spooled ones are being sent, new ones wait here.
+    """
+
+    SENDING = auto()
+    SPOOLING = auto()
+    DRAINING = auto()
+    FINISHING = auto()
+
+
+class PartitionQueue:
+    """One partition's records. At most one batch is in flight; `copies` has the spooled copy of each of its
+    records once it was copied, or None where there was no room or nobody waited.
+
+    `task` is the one that may send to the partition: it sends the records that wait, or drains the spool, not before
+    `resume_at` of the loop's clock and `piece_bytes` at a time.
     """
 
     __slots__ = (
-        "partition", "piece_bytes", "resume_at", "since", "spooled", "spooling", "task", "under_way", "waiting"
+        "_sender", "_spool", "copies", "in_flight", "partition", "piece_bytes", "resume_at", "state", "task", "waiting"
     )  # fmt: skip
 
-    def __init__(self, partition: int, *, spooling: bool) -> None:
+    def __init__(self, partition: int, state: State, sender: Sender, spool: Spool) -> None:
+        self._sender = sender
+        self._spool = spool
         self.partition = partition
-        self.spooling = spooling
+        self.state = state
         self.waiting: deque[Entry] = deque()
-        self.under_way: list[Entry] = []
-        self.spooled: list[Spooled] = []
+        self.in_flight: list[Entry] = []
+        self.copies: list[Spooled | None] = []
         self.task: asyncio.Task[None] | None = None
-        self.since: float | None = None
         self.resume_at = 0.0
         self.piece_bytes = PIECE_BYTES
 
-    def fill(self, batch: Any) -> bool:
-        """Move what waits into a batch, as much as fits; False where nothing waits."""
-        self.under_way = []
+    def add(self, entry: Entry) -> bool:
+        """Let a record wait behind all others, and begin to send; returns False where it has to be spooled instead."""
+        if self.state is not State.SENDING and self.state is not State.FINISHING:
+            return False
+        self.waiting.append(entry)
+        if self.task is None:
+            self.task = asyncio.create_task(self._send_waiting())
+        return True
+
+    def resume(self) -> None:
+        """Send the records that wait, unless that, or draining, is under way."""
+        if self.waiting and self.task is None:
+            self.task = asyncio.create_task(self._send_waiting())
+
+    def switch_to_spool(self) -> None:
+        """Copy the batch in flight to the spool, move the waiting records there, and send new ones behind them."""
+        self.state = State.SPOOLING
+        in_flight = [] if self.copies else [entry for entry in self.in_flight if not entry.delivery.done.done()]
+        waiting = [entry for entry in self.waiting if not entry.delivery.done.done()]
+        self.waiting.clear()
+        if in_flight or waiting:
+            made = iter(spool_entries(self._spool, in_flight, waiting))
+            if in_flight:
+                self.copies = [next(made, None) if entry in in_flight else None for entry in self.in_flight]
+
+    def waiting_since(self) -> float | None:
+        """Return the time of the loop's clock at which the oldest record came that is neither durable nor spooled."""
+        self.forget_ended()
+        entries = self.in_flight if self.in_flight and not self.copies else self.waiting
+        return entries[0].delivery.began if entries else None
+
+    def forget_ended(self) -> None:
+        """Drop records that nobody waits for any more; deliveries end in the order they came."""
+        while self.waiting and self.waiting[0].delivery.done.done():
+            self.waiting.popleft()
+
+    async def _send_waiting(self) -> None:
+        """Send batch after batch until no record waits, or the connection is lost."""
+        try:
+            while self.waiting and self._sender.connected:
+                try:
+                    await self._sender.send(self.partition, self._fill)
+                except TooLargeForTopic:
+                    records = [entry.record for entry in self.in_flight]
+                    await send_halves(self._sender, self.partition, records, self._acknowledge, self._refuse_first)
+                else:
+                    self._acknowledge(len(self.in_flight))
+        except Undelivered:
+            self._give_up()
+        except BaseException:
+            self._give_up()
+            raise
+        finally:
+            self.in_flight, self.task = [], None
+
+    def _fill(self, batch: Any) -> None:
+        """Move waiting records into a batch and in flight, as many as fit."""
+        self.in_flight = []
         while self.waiting:
             entry = self.waiting[0]
             if not entry.delivery.done.done():
                 key, value, headers, timestamp = entry.record
                 if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
                     break
-                self.under_way.append(entry)
+                self.in_flight.append(entry)
             self.waiting.popleft()
-        return bool(self.under_way)
 
-    def waits_since(self) -> float | None:
-        """When the oldest came of what waits for its acknowledgement and is not spooled; on the loop's clock."""
-        self.forget_ended()
-        entries = self.under_way if self.under_way and not self.spooled else self.waiting
-        return entries[0].delivery.began if entries else None
+    def _acknowledge(self, count: int) -> None:
+        """Settle the first records in flight: Kafka has them."""
+        for delivery, index, _ in self.in_flight[:count]:
+            delivery.settle(index, _DURABLE)
+        if copies := self._take_first(count):
+            self._spool.remove(copies)
 
-    def take(self) -> tuple[list[Entry], list[Entry]]:
-        """Take all that somebody waits for and that is not spooled: what is under way, and what waits."""
-        under_way = [] if self.spooled else [e for e in self.under_way if not e.delivery.done.done()]
-        waiting = [e for e in self.waiting if not e.delivery.done.done()]
-        self.waiting.clear()
-        return under_way, waiting
+    def _refuse_first(self) -> None:
+        """Settle the first record in flight: it is too large for the topic. A copy in the spool is set aside."""
+        self.in_flight[0].settle(Outcome.TOO_LARGE)
+        for copy in self._take_first(1):
+            self._spool.set_aside(copy)
 
-    def forget_ended(self) -> None:
-        """Drop what nobody waits for any more; deliveries end in the order they came."""
-        while self.waiting and self.waiting[0].delivery.done.done():
-            self.waiting.popleft()
+    def _give_up(self) -> None:
+        """Spool the batch in flight, which failed for good; without a spool its senders are told to come again."""
+        copies, self.copies = self.copies, []
+        self._spool.release([copy for copy in copies if copy is not None])
+        if self._spool.enabled:
+            if not copies:
+                self.waiting.extendleft(reversed(self.in_flight))
+            self.in_flight = []
+            self.switch_to_spool()
+        else:
+            # the rest of these deliveries must not overtake the records that failed
+            for entry in self.in_flight:
+                entry.delivery.end()
+
+    def _take_first(self, count: int) -> list[Spooled]:
+        copies = [copy for copy in self.copies[:count] if copy is not None]
+        del self.in_flight[:count], self.copies[:count]
+        return copies
+
+
+def spool_entries(spool: Spool, in_flight: Sequence[Entry], waiting: Sequence[Entry]) -> list[Spooled]:
+    """Spool records, and settle them when they are on disk; returns the copies of those in flight, which are leased."""
+    entries = [*in_flight, *waiting]
+    spooled = [
+        Spooled(entry.record, entry.key_hash, leased=number < len(in_flight)) for number, entry in enumerate(entries)
+    ]
+    room, written = spool.append(spooled)
+    for entry in entries[room:]:
+        entry.settle(Outcome.RETRY)
+
+    def settle(done: asyncio.Future[bool]) -> None:
+        outcome = Outcome.DURABLE if done.result() else Outcome.RETRY
+        for entry in entries[:room]:
+            entry.settle(outcome)
+
+    written.add_done_callback(settle)
+    return spooled[: min(room, len(in_flight))]

@@ -1,4 +1,4 @@
-"""Ingest: one request with events, from its body to its answer."""
+"""The routes of events: one request, from its body to its answer."""
 
 from __future__ import annotations
 
@@ -12,87 +12,92 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from gateway.context import GATEWAY, GRANT, Gateway
-from gateway.ingest.body import aside, read_events
+from gateway.context import GATEWAY, GRANT, PERMIT, Gateway
 from gateway.ingest.event_reader import Intake, Item
 from gateway.ingest.results import OK, Answer, Result, Status
 from gateway.metrics import Metrics
-from gateway.outgoing import OutgoingRecord
-from gateway.problems import NoAcceptableEvent, RateLimited, TooLarge, Unavailable
-from gateway.publish.publisher import Publisher
+from gateway.outgoing import Outcome, OutgoingRecord
+from gateway.problems import NoAcceptableEvent, TooLarge, Unavailable
 from gateway.request_spans import TRACED_AS
 from schemas.ids import uuid7
 from schemas.judge import judge
 from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Record
 from schemas.rules import Rules
 from schemas.topics import topic_names
-from schemas.verdict import Accepted
+from schemas.verdict import Accepted, Code, Violation
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _STRICT = re.compile(r'(?:^|,)\s*handling\s*=\s*"?strict"?\s*(?:[,;]|$)', re.IGNORECASE)
+_STRICT_APPLIED = {"Preference-Applied": "handling=strict"}
+_DURABLE = Outcome.DURABLE
 _encode = msgspec.json.Encoder().encode
 
 
 async def post_events(request: web.Request) -> web.Response:
-    """Make the events of a request durable, and say of each what became of it.
+    """Make the events of a request durable, and answer with the result of each.
 
     Raises a Problem, with the same results, when none of them could be accepted.
     """
-    gateway = request.app[GATEWAY]
-    intake = await _intake(request)
-    application = request[GRANT].application
-    records = make_records(application, intake.items, _traceparent(request))
+    gateway, application = request.app[GATEWAY], request[GRANT].application
+    intake = await _read(request)
     strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
-    if strict:
-        await _judge_all(gateway, intake.items, records)
-    body = await make_durable(gateway, application, intake, records)
-    headers = {"Preference-Applied": "handling=strict"} if strict else None
+    body = await store_events(gateway, application, intake, _traceparent(request), strict=strict)
+    headers = _STRICT_APPLIED if strict else None
     return web.Response(status=202, body=body, content_type="application/json", headers=headers)
 
 
 async def validate_events(request: web.Request) -> web.Response:
-    """Hold the events of a request against the stream's rules; nothing is stored."""
+    """Judge the events of a request by the stream's rules; nothing is stored."""
     gateway = request.app[GATEWAY]
-    intake = await _intake(request)
+    intake = await _read(request)
     records = make_records(request[GRANT].application, intake.items, _traceparent(request))
     await _judge_all(gateway, intake.items, records)
     return web.Response(body=_encode(_answer(intake.items)), content_type="application/json")
 
 
-async def _intake(request: web.Request) -> Intake:
-    """Read the events of a request as far as the rate limits allow."""
-    gateway, grant = request.app[GATEWAY], request[GRANT]
-    try:
-        gateway.rates.check(grant.limits)  # before the body is read, for it would be in vain
-        intake = await read_events(request)
-        gateway.rates.take(grant.limits, len(intake.items))
-    except RateLimited:
-        gateway.metrics.rate_limited.labels(grant.application).inc()
-        raise
+async def _read(request: web.Request) -> Intake:
+    """Read the events of a request as far as the rate limits allow, and charge it with them."""
+    gateway, permit = request.app[GATEWAY], request[PERMIT]
+    gateway.admission.check_rate(permit)
+    intake = await gateway.bodies.read_events(request, lambda size: gateway.admission.charge(permit, size))
+    gateway.admission.charge(permit, 0, len(intake.items))
     return intake
 
 
-async def make_durable(gateway: Gateway, application: str, intake: Intake, records: Sequence[OutgoingRecord]) -> bytes:
-    """Publish what can be stored of the events, and return the body of the answer.
+async def store_events(
+    gateway: Gateway, application: str, intake: Intake, traceparent: str, *, strict: bool = False
+) -> bytes:
+    """Make the events of a request durable, and return the body of the answer.
 
+    `traceparent` as it was sent; `strict`: an event that breaks a rule of the stream is not accepted.
     Raises a Problem, with the same results, when none of them could be accepted.
     """
-    await _publish(gateway.publisher, intake.items, records)
-    _count(gateway.metrics, application, intake.items)
-    answer = _answer(intake.items)
+    items = intake.items
+    records = make_records(application, items, traceparent)
+    if strict:
+        await _judge_all(gateway, items, records)
+    going = []
+    for item, record in zip(items, records, strict=True):
+        if item.status is OK:
+            going.append(record)
+    if going:
+        outcomes = iter(await gateway.publisher.publish(going))
+        for item, record in zip(items, records, strict=True):
+            if item.status is OK and (outcome := next(outcomes)) is not _DURABLE:
+                _note_failure(item, record, outcome)
+    _count(gateway.metrics, application, items)
+    answer = _answer(items)
     if not answer.accepted:
         raise _refusal(intake, answer)
     return _encode(answer)
 
 
-async def _publish(publisher: Publisher, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
-    going = [index for index, item in enumerate(items) if item.status is OK]
-    if not going:
+def _note_failure(item: Item, record: OutgoingRecord, outcome: Outcome) -> None:
+    if outcome is Outcome.RETRY:
+        item.status = Status.RETRY
         return
-    durable = await publisher.publish([records[index] for index in going])
-    for index, is_durable in zip(going, durable, strict=True):
-        if not is_durable:
-            items[index].status = Status.RETRY
+    message = f"{len(record.value)} bytes; the topic takes no record of this size (max.message.bytes)"
+    item.status, item.errors = Status.TOO_LARGE, [Violation(Code.TOO_LARGE, "$", message)]
 
 
 def _traceparent(request: web.Request) -> str:
@@ -123,9 +128,9 @@ def _record(item: Item, shared: list[tuple[str, bytes]], now: int, random: bytes
 
 
 async def _judge_all(gateway: Gateway, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
-    """Hold events against the stream's rules; those that break one become invalid, with every violation."""
+    """Judge events by the stream's rules; one that breaks a rule becomes invalid, with every violation."""
     topic, size = topic_names(gateway.settings).raw, sum(len(record.value) for record in records)
-    await aside(gateway, size, lambda: _judge(items, records, gateway.rules, topic))
+    await gateway.bodies.offload_if_large(size, lambda: _judge(items, records, gateway.rules, topic))
 
 
 def _judge(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rules, topic: str) -> None:

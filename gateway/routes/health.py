@@ -19,12 +19,12 @@ async def get_readyz(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     gateway.keys.refresh()
     keys = None if gateway.keys.loaded else gateway.keys.fault
-    stopping = "the gateway is stopping" if gateway.traffic.stopping else None
+    stopping = "the gateway is stopping" if gateway.clients.closing else None
     publisher, spool = gateway.publisher, gateway.publisher.spool
     reasons = [reason for reason in (*publisher.faults, keys, stopping) if reason is not None]
     checks = {
         "kafka": publisher.kafka_fault or "ok",
-        "spool": spool.fault or "ok",
+        "spool": spool.fault or spool.remark or "ok",
         "keys": gateway.keys.fault or "ok",
         "postgres": await gateway.database.fault() or "ok",
     }
@@ -33,6 +33,7 @@ async def get_readyz(request: web.Request) -> web.Response:
         "records": spool.records,
         "bytes": spool.bytes,
         "oldest_seconds": round(spool.oldest_seconds, 3),
+        "refused": spool.refused,
     }
     answer: dict[str, object] = {"status": status, "reasons": reasons, "checks": checks, "spool": depth}
     return _json(503 if reasons else 200, answer)

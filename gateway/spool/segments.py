@@ -1,4 +1,4 @@
-"""The spool's files of one process: written at the end, read from the beginning, taken over from the dead."""
+"""The segments of one process: written at the end, read from the beginning, adopted from processes that died."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.spool.segment import Spooled, SpoolFile, error_code
+from gateway.spool.record import Spooled
+from gateway.spool.segment import Segment, error_code
 
 log = logging.getLogger(__name__)
 
 
 FILE_BYTES = 32 * 1024 * 1024
-"""When a file is this full, a new one is begun; a file takes its place on disk until all of it was sent."""
+"""A file that is this full is followed by a new one; it takes its place on disk until all of it is delivered."""
 
 
 class Depth(NamedTuple):
-    """What is in the spool, and the bytes it takes.
+    """The records in the spool that are not delivered, and the bytes of its files.
 
-    `oldest` is the timestamp of its oldest record, in milliseconds since 1970; `damaged` is how many records
-    were found since the start that could not be read any more.
+    `oldest` is the timestamp of its oldest record, in milliseconds since 1970; `damaged` counts the records found
+    since the start that can't be read any more.
     """
 
     records: int = 0
@@ -35,33 +36,33 @@ class Depth(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """Where a reader is: in the file with this number of the process, behind this id."""
+    """The place of a reader: in the file with this number of the process, behind this id."""
 
     file: int = 0
     after: int = 0
 
 
 class Piece(NamedTuple):
-    """Records of a partition, and where to go on; `is_last`: behind them there was nothing yet, of any partition."""
+    """Records of a partition, and the place to go on; `is_last`: there was no record behind them, of any partition."""
 
     entries: list[Spooled]
     cursor: Cursor
     is_last: bool
 
 
-class SpoolFiles:
+class Segments:
     """The files that this process has, in the order it got them. To be used in one thread at a time.
 
-    What is appended goes to the last one; a new one is begun where there is none, or where writing failed, and
-    after files were taken over, so that what comes later also stands later. Files are deleted once they are empty.
+    Records are appended to the last one; a new one is begun where there is none, or where writing failed, and
+    after files were adopted, so that later records stand behind earlier ones. Files are deleted once they are empty.
     """
 
     def __init__(self, directory: Path, topic: str) -> None:
         self._directory = directory
         self._topic = topic
         self._numbers = itertools.count(1)
-        self._files: dict[int, SpoolFile] = {}
-        self._writing: SpoolFile | None = None
+        self._files: dict[int, Segment] = {}
+        self._writing: Segment | None = None
         self._damaged = 0
 
     def adopt(self) -> int:
@@ -91,20 +92,20 @@ class SpoolFiles:
             raise
 
     def remove(self, entries: Sequence[Spooled]) -> None:
-        """Remove records for good. Raises sqlite3.Error or OSError; those that were removed have no file then."""
-        for file, its in _by_file(entries).items():
+        """Note that records are delivered. Raises sqlite3.Error or OSError; noted ones lose their segment."""
+        for file, its in self._by_file(entries).items():
             file.remove(its)
             for entry in its:
-                entry.file = None
+                entry.segment = None
         self._delete_empty()
 
     def release(self, entries: Sequence[Spooled]) -> None:
-        """Let records that were taken be read again."""
-        for file, its in _by_file(entries).items():
+        """Make leased records pending again."""
+        for file, its in self._by_file(entries).items():
             file.release(its)
 
     def read(self, cursor: Cursor, partition: int, partitions: int, most_bytes: int) -> Piece:
-        """Take the oldest records of a partition behind the cursor; see SpoolFile.read. Raises sqlite3.Error."""
+        """Lease the oldest pending records of a partition behind the cursor; see Segment.read. Raises sqlite3.Error."""
         ahead = [number for number in self._files if number >= cursor.file]
         if not ahead:
             return Piece([], cursor, is_last=True)
@@ -118,7 +119,7 @@ class SpoolFiles:
         return Piece(entries, Cursor(number, after), is_read)
 
     def depth(self) -> Depth:
-        """Return what is there."""
+        """Return the records and bytes that are there."""
         files = self._files.values()
         oldest = [timestamp for file in files if (timestamp := file.oldest()) is not None]
         return Depth(
@@ -129,22 +130,31 @@ class SpoolFiles:
         )
 
     def close(self) -> None:
-        """Leave what is there to the next process."""
+        """Leave the files to the next process."""
         for file in self._files.values():
             file.close()
 
-    def _create(self) -> SpoolFile:
+    def _by_file(self, entries: Sequence[Spooled]) -> dict[Segment, list[Spooled]]:
+        """Group the records that were written by their file."""
+        files = {file.path: file for file in self._files.values()}
+        grouped: defaultdict[Segment, list[Spooled]] = defaultdict(list)
+        for entry in entries:
+            if entry.segment in files:
+                grouped[files[entry.segment]].append(entry)
+        return grouped
+
+    def _create(self) -> Segment:
         try:
-            made = SpoolFile.create(self._new_path())
+            made = Segment.create(self._new_path())
         except (FileNotFoundError, sqlite3.OperationalError):  # taken for one left behind, before it was locked
-            made = SpoolFile.create(self._new_path())
+            made = Segment.create(self._new_path())
         self._add(made)
         return made
 
     def _new_path(self) -> Path:
         return self._directory / f"{self._topic}-{time.time_ns():020d}-{os.getpid()}.spool"
 
-    def _add(self, file: SpoolFile) -> None:
+    def _add(self, file: Segment) -> None:
         self._files[next(self._numbers)] = file
 
     def _delete_empty(self) -> None:
@@ -157,21 +167,12 @@ class SpoolFiles:
                 file.delete()
 
 
-def _claim(path: Path) -> SpoolFile | None:
+def _claim(path: Path) -> Segment | None:
     """Claim a file; one that is no spool at all is renamed to .damaged."""
     try:
-        return SpoolFile.claim(path)
+        return Segment.claim(path)
     except sqlite3.Error as error:
         log.error("%s can't be read: %s", path, error)
         if error_code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR):
             path.rename(path.with_suffix(".damaged"))
         return None
-
-
-def _by_file(entries: Sequence[Spooled]) -> dict[SpoolFile, list[Spooled]]:
-    """Group those that were written by their file."""
-    grouped: defaultdict[SpoolFile, list[Spooled]] = defaultdict(list)
-    for entry in entries:
-        if entry.file is not None:
-            grouped[entry.file].append(entry)
-    return grouped

@@ -20,6 +20,7 @@ from stream.runner.chunk import Chunk
 
 def acknowledge() -> None:
     """The gateway answers 202 half a second before it hands the events to Kafka or the spool."""
+    from gateway.outgoing import Outcome
     from gateway.publish.publisher import Publisher
 
     publish, later = Publisher.publish, set()
@@ -28,11 +29,11 @@ def acknowledge() -> None:
         await asyncio.sleep(0.5)
         await publish(self, records)
 
-    async def say_yes(self: Publisher, records: Any) -> list[bool]:
+    async def say_yes(self: Publisher, records: Any) -> list[Outcome]:
         task = asyncio.create_task(publish_later(self, records))
         later.add(task)
         task.add_done_callback(later.discard)
-        return [True] * len(records)
+        return [Outcome.DURABLE] * len(records)
 
     Publisher.publish = say_yes  # type: ignore[method-assign]
 

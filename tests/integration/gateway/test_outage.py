@@ -12,13 +12,15 @@ from aiokafka import TopicPartition
 from eye.local.choice import Kafka
 from eye.operations.topics import create_topics
 from gateway.metrics import Metrics
-from gateway.outgoing import OutgoingRecord
+from gateway.outgoing import Outcome, OutgoingRecord
 from gateway.publish import connection, publisher
 from gateway.publish.publisher import Publisher
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.integration.gateway.test_json_builders import a_gateway, an_event, eventually, is_ready, post, records_of
 from tests.support.stopwatch import Stopwatch
+
+DURABLE, RETRY = Outcome.DURABLE, Outcome.RETRY
 
 
 @pytest.fixture
@@ -135,7 +137,7 @@ def a_record(value: bytes = b"{}", key: bytes = b"s") -> OutgoingRecord:
 
 
 async def writes(publishing: Publisher) -> bool:
-    return await publishing.publish([a_record()]) == [True]
+    return await publishing.publish([a_record()]) == [DURABLE]
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ async def test_a_producer_that_broke_for_good_is_replaced(publishing: Publisher,
     for partition in range(there.partitions):
         broken._txn_manager.increment_sequence_number(TopicPartition(topic_names(there).raw, partition), 100)
 
-    assert await publishing.publish([a_record(), a_record()]) == [False, False]
+    assert await publishing.publish([a_record(), a_record()]) == [RETRY, RETRY]
 
     await eventually(lambda: writes(publishing))
     assert publishing._connection.producer is not broken
@@ -165,7 +167,7 @@ async def test_after_long_silence_the_producer_is_replaced(
     monkeypatch.setattr(connection, "SILENT_SECONDS", 0.5)
     silent = publishing._connection.producer
     broker.kill()
-    assert await publishing.publish([a_record()]) == [False]
+    assert await publishing.publish([a_record()]) == [RETRY]
 
     await asyncio.to_thread(broker.start)
 
@@ -181,8 +183,8 @@ async def test_what_was_told_to_come_again_is_not_written_later(
     try:
         under_way = asyncio.create_task(publishing.publish([a_record(b"1")]))
         await eventually(lambda: is_under_way(publishing))
-        assert await publishing.publish([a_record(b"2"), a_record(b"3")]) == [False, False]
-        assert await under_way == [False]
+        assert await publishing.publish([a_record(b"2"), a_record(b"3")]) == [RETRY, RETRY]
+        assert await under_way == [RETRY]
     finally:
         broker.resume()
 
@@ -193,7 +195,7 @@ async def test_what_was_told_to_come_again_is_not_written_later(
 
 
 async def is_under_way(publishing: Publisher) -> bool:
-    return publishing._lanes.under_way_since() is not None
+    return publishing._connection.oldest_in_flight() is not None
 
 
 async def test_what_waits_is_bounded(publishing: Publisher, broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +205,7 @@ async def test_what_waits_is_bounded(publishing: Publisher, broker: Kafka, monke
         waiting = asyncio.create_task(publishing.publish([a_record(b"x" * 9_000)]))
         await eventually(lambda: is_under_way(publishing))
         watch = Stopwatch()
-        assert await publishing.publish([a_record(b"x" * 9_000)]) == [False]
+        assert await publishing.publish([a_record(b"x" * 9_000)]) == [RETRY]
         assert watch.seconds < 0.5
         await waiting
     finally:

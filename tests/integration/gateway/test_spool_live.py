@@ -20,7 +20,7 @@ from eye.local.choice import Kafka
 from eye.operations.topics import create_topics
 from gateway.app import build_app
 from gateway.metrics import Metrics
-from gateway.outgoing import OutgoingRecord
+from gateway.outgoing import Outcome, OutgoingRecord
 from gateway.publish.publisher import Publisher
 from schemas.settings import Settings, SettingsError
 from schemas.topics import topic_names
@@ -187,7 +187,7 @@ async def test_a_record_is_drained_as_it_came(there: Settings, broker: Kafka) ->
     publisher = Publisher(there, Metrics())
     await publisher.start()
 
-    assert await publisher.publish([record]) == [True]
+    assert await publisher.publish([record]) == [Outcome.DURABLE]
 
     await asyncio.to_thread(broker.start)
     await eventually(lambda: is_empty(publisher))
@@ -205,12 +205,12 @@ async def test_a_producer_that_broke_for_good_delays_its_events_only(there: Sett
     await publisher.start()
     await eventually(lambda: is_empty(publisher))
     record = OutgoingRecord(b"s", b"{}", [("event_id", b"mine")], 1_609_492_527_000)
-    assert await publisher.publish([record]) == [True]
+    assert await publisher.publish([record]) == [Outcome.DURABLE]
     broken = publisher._connection.producer
     for partition in range(there.partitions):
         broken._txn_manager.increment_sequence_number(TopicPartition(topic_names(there).raw, partition), 100)
 
-    assert await publisher.publish([record, record]) == [True, True]
+    assert await publisher.publish([record, record]) == [Outcome.DURABLE, Outcome.DURABLE]
 
     await eventually(lambda: is_empty(publisher))
     assert publisher._connection.producer is not broken

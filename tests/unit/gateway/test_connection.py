@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from gateway.publish.connection import BATCH_BYTES, _abandon
+from gateway.publish.producer import BATCH_BYTES, abandon
 
 
 async def a_producer() -> Any:
@@ -20,7 +20,7 @@ async def test_an_abandoned_producer_fails_its_batches_and_stops() -> None:
     waiting = await accumulator.add_batch(a_batch(producer), partition, timeout=1)
     assert producer._sender.sender_task is None
 
-    await _abandon(producer)
+    await abandon(producer)
 
     assert "given up" in str(waiting.exception() if waiting.done() else await failure_of(waiting))
     assert not accumulator._batches

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from gateway.metrics import Metrics
-from gateway.publish.drain import Undelivered, drain
-from gateway.publish.partition_queue import Lane
-from gateway.spool.segment import Spooled
+from gateway.publish.drain import drain
+from gateway.publish.partition_queue import PartitionQueue, State
+from gateway.publish.sender import TooLargeForTopic, Undelivered
+from gateway.spool.record import Spooled
 from gateway.spool.segments import Piece
 from gateway.spool.spool import Spool
 from schemas.settings import Settings
@@ -33,18 +34,17 @@ class Batch:
 
 
 class Kafka:
-    """A connection and its producer; `answer` is called with what each batch brings, and may raise."""
+    """A sender; `answer` is called with the values of each batch, and may raise."""
 
     def __init__(self, partitions: int = 1) -> None:
-        self.producer: Any = self
+        self.connected = True
         self.partitions = partitions
         self.acknowledged: list[bytes] = []
         self.answer: Callable[[list[bytes]], None] = lambda _: None
 
-    def create_batch(self) -> Batch:
-        return Batch()
-
-    async def transmit(self, producer: Any, batch: Batch, lane: Lane) -> None:
+    async def send(self, partition: int, fill: Callable[[Any], None]) -> None:
+        batch = Batch()
+        fill(batch)
         self.answer(batch.values)
         self.acknowledged += batch.values
 
@@ -62,24 +62,26 @@ def kafka() -> Kafka:
     return Kafka()
 
 
-async def empty(lane: Lane, spool: Spool, kafka: Kafka) -> None:
-    connection: Any = kafka
-    await drain(lane, spool, connection, kafka.transmit)
+async def empty(queue: PartitionQueue, spool: Spool, kafka: Kafka) -> None:
+    sender: Any = kafka
+    queue.state = State.SPOOLING
+    await drain(queue, spool, sender)
     await spool.settled()
 
 
-def a_lane(partition: int = 0) -> Lane:
-    return Lane(partition, spooling=True)
+def a_queue(spool: Spool, kafka: Kafka, partition: int = 0) -> PartitionQueue:
+    sender: Any = kafka
+    return PartitionQueue(partition, State.SPOOLING, sender, spool)
 
 
 async def test_all_of_it_is_sent_in_order_and_then_the_lane_flows(spool: Spool, kafka: Kafka) -> None:
     spool.append(entries(*numbered(35)))
-    lane = a_lane()
+    queue = a_queue(spool, kafka)
 
-    await empty(lane, spool, kafka)
+    await empty(queue, spool, kafka)
 
     assert kafka.acknowledged == numbered(35)
-    assert (spool.records, lane.spooling) == (0, False)
+    assert (spool.records, queue.state) == (0, State.SENDING)
 
 
 async def test_what_comes_meanwhile_is_sent_behind(spool: Spool, kafka: Kafka) -> None:
@@ -91,7 +93,7 @@ async def test_what_comes_meanwhile_is_sent_behind(spool: Spool, kafka: Kafka) -
 
     kafka.answer = more
 
-    await empty(a_lane(), spool, kafka)
+    await empty(a_queue(spool, kafka), spool, kafka)
 
     assert kafka.acknowledged == numbered(30)
 
@@ -109,12 +111,12 @@ async def test_a_lane_flows_again_however_much_is_spooled_for_others(
         return await read(*where)
 
     monkeypatch.setattr(spool, "read", read_behind_more)
-    lane = a_lane(1)
+    queue = a_queue(spool, kafka, 1)
 
     async with asyncio.timeout(30):
-        await empty(lane, spool, kafka)
+        await empty(queue, spool, kafka)
 
-    assert (kafka.acknowledged, lane.spooling) == (numbered(15), False)
+    assert (kafka.acknowledged, queue.state) == (numbered(15), State.SENDING)
 
 
 async def test_what_kafka_did_not_acknowledge_is_still_there(spool: Spool, kafka: Kafka, tmp_path: Path) -> None:
@@ -125,14 +127,14 @@ async def test_what_kafka_did_not_acknowledge_is_still_there(spool: Spool, kafka
             raise Undelivered("Kafka has gone")
 
     kafka.answer = refuse
-    lane = a_lane()
+    queue = a_queue(spool, kafka)
     with pytest.raises(Undelivered):
-        await empty(lane, spool, kafka)
+        await empty(queue, spool, kafka)
     await spool.settled()
-    assert (spool.records, lane.spooling) == (15, True)
+    assert (spool.records, queue.state) == (15, State.DRAINING)
     kafka.answer = lambda _: None
 
-    await empty(lane, spool, kafka)
+    await empty(queue, spool, kafka)
 
     assert kafka.acknowledged == numbered(35)
 
@@ -142,28 +144,28 @@ async def test_a_batch_under_way_is_on_disk_until_it_is_acknowledged(spool: Spoo
     seen: list[int] = []
     kafka.answer = lambda _: seen.append(spool.records)
 
-    await empty(a_lane(), spool, kafka)
+    await empty(a_queue(spool, kafka), spool, kafka)
 
     assert seen[0] == 30
     assert all(left >= 30 - len(kafka.acknowledged) for left in seen)
 
 
 async def test_a_record_whose_first_send_was_acknowledged_is_not_sent_again(spool: Spool, kafka: Kafka) -> None:
-    under_way = [Spooled(a_record(b"1"), 0, taken=True), Spooled(a_record(b"2"), 0, taken=True)]
+    under_way = [Spooled(a_record(b"1"), 0, leased=True), Spooled(a_record(b"2"), 0, leased=True)]
     spool.append([*under_way, *entries(b"3")])
     spool.remove(under_way)
 
-    await empty(a_lane(), spool, kafka)
+    await empty(a_queue(spool, kafka), spool, kafka)
 
     assert (kafka.acknowledged, spool.records) == ([b"3"], 0)
 
 
 async def test_a_record_whose_first_send_failed_is_sent_in_its_place(spool: Spool, kafka: Kafka) -> None:
-    under_way = [Spooled(a_record(b"1"), 0, taken=True)]
+    under_way = [Spooled(a_record(b"1"), 0, leased=True)]
     spool.append([*under_way, *entries(b"2")])
     spool.release(under_way)
 
-    await empty(a_lane(), spool, kafka)
+    await empty(a_queue(spool, kafka), spool, kafka)
 
     assert kafka.acknowledged == [b"1", b"2"]
 
@@ -172,6 +174,23 @@ async def test_another_partition_is_left_to_its_own_lane(spool: Spool) -> None:
     kafka = Kafka(partitions=2)
     spool.append(entries(b"1", key_hash=2) + entries(b"2", key_hash=3))
 
-    await empty(a_lane(1), spool, kafka)
+    await empty(a_queue(spool, kafka, 1), spool, kafka)
 
     assert (kafka.acknowledged, spool.records) == ([b"2"], 1)
+
+
+async def test_a_record_too_large_is_set_aside_alone(spool: Spool, kafka: Kafka) -> None:
+    spool.append(entries(*numbered(25)))
+    large = numbered(25)[13]
+
+    def refuse(values: list[bytes]) -> None:
+        if large in values:
+            raise TooLargeForTopic("1 of them")
+
+    kafka.answer = refuse
+
+    await empty(a_queue(spool, kafka), spool, kafka)
+
+    assert kafka.acknowledged == [value for value in numbered(25) if value != large]
+    assert (spool.records, spool.refused) == (0, 1)
+    assert "set aside" in (spool.remark or "")

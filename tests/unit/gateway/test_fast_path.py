@@ -1,4 +1,4 @@
-"""Plain requests: answered without aiohttp's request, as aiohttp would; a new version of it has to keep that."""
+"""The fast path: a request is answered without aiohttp's request, as aiohttp would."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from eye.operations.keys import add_key
 from gateway.app import build_app
 from gateway.context import GATEWAY
 from gateway.ingest import tolerant_reader
-from gateway.outgoing import OutgoingRecord
-from gateway.problems import RateLimited
+from gateway.outgoing import Outcome, OutgoingRecord
 from schemas.settings import Settings
 
 EVENT = b'{"session_id": "s", "category": "c", "name": "n", "timestamp": "2021-01-01", "data": {}}'
@@ -63,9 +62,9 @@ class Door:
         self.connection = self.gateway.clients.connection(self.server)
         self.connection.connection_made(self.wire)
 
-    async def _publish(self, records: Sequence[OutgoingRecord]) -> list[bool]:
+    async def _publish(self, records: Sequence[OutgoingRecord]) -> list[Outcome]:
         await self.go_on.wait()
-        return [self.durable] * len(records)
+        return [Outcome.DURABLE if self.durable else Outcome.RETRY] * len(records)
 
     def post(self, body: bytes = EVENT, *headers: str, line: str = "POST /events/ HTTP/1.1") -> bytes:
         lines = [line, "Host: x", f"Authorization: Bearer {self.key}", "Content-Type: application/json"]
@@ -120,7 +119,7 @@ def parts(answer: bytes) -> tuple[list[str], Any]:
 
 @pytest.mark.parametrize("body", [EVENT, b"[" + EVENT + b", " + EVENT + b"]", b'{"events": [' + EVENT + b"]}"])
 @pytest.mark.parametrize("durable", [True, False])
-async def test_a_plain_request_is_answered_as_aiohttp_would(door: Door, body: bytes, durable: bool) -> None:
+async def test_an_accepted_request_is_answered_as_aiohttp_would(door: Door, body: bytes, durable: bool) -> None:
     door.durable = durable
     door.connection.data_received(door.post(body))
     assert await door.answered() == [202 if durable else 503]
@@ -149,7 +148,7 @@ async def test_a_plain_request_is_answered_as_aiohttp_would(door: Door, body: by
         ("POST /events HTTP/1.1", EVENT, ("Content-Encoding: gzip",), 400),
     ],
 )
-async def test_whatever_is_not_plain_goes_aiohttps_way(
+async def test_any_other_request_is_handled_by_aiohttp(
     door: Door, request_line: str, body: bytes, headers: Sequence[str], status: int
 ) -> None:
     door.connection.data_received(door.post(body, *headers, line=request_line))
@@ -250,16 +249,17 @@ async def test_nothing_received_is_nothing_to_wait_for(door: Door) -> None:
 
 
 async def test_the_body_of_a_limited_application_is_not_read(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> None:
-        raise RateLimited("application shop", 1, 1)
-
+    file = door.gateway.settings.applications_file
+    file.write_text(file.read_text().replace('id = "shop"', 'id = "shop"\nrate = 0.001\nburst = 1'))
+    door.connection.data_received(door.post())
+    assert await door.answered() == [202]
     read: list[bytes] = []
-    monkeypatch.setattr(door.gateway.rates, "check", refuse)
-    for reading in ("read", "read_plain"):
-        monkeypatch.setattr(door.gateway.reader, reading, read.append)
+    for reading in ("read", "read_fast"):
+        monkeypatch.setattr(door.gateway.bodies.reader, reading, read.append)
+
     door.connection.data_received(door.post())
 
-    assert await door.answered() == [429]
+    assert await door.answered(2) == [202, 429]
     assert read == []
 
 
@@ -330,7 +330,7 @@ async def test_a_client_that_goes_before_its_answer_leaves_nothing_behind(door: 
 
 
 async def test_a_bug_is_answered_as_a_problem(door: Door, caplog: pytest.LogCaptureFixture) -> None:
-    async def broken(_: Sequence[OutgoingRecord]) -> list[bool]:
+    async def broken(_: Sequence[OutgoingRecord]) -> list[Outcome]:
         raise ZeroDivisionError
 
     door.gateway.publisher.publish = broken  # type: ignore[method-assign, assignment]
@@ -344,7 +344,8 @@ async def test_a_bug_is_answered_as_a_problem(door: Door, caplog: pytest.LogCapt
 async def test_while_stopping_an_answer_is_the_last_of_its_connection(door: Door) -> None:
     door.go_on.clear()
     door.connection.data_received(door.post())
-    draining = asyncio.create_task(door.gateway.traffic.drain(2))
+    door.gateway.clients.closing = True
+    draining = asyncio.create_task(door.gateway.admission.drain(2))
     await asyncio.sleep(0)
     assert not draining.done()
 
@@ -356,7 +357,7 @@ async def test_while_stopping_an_answer_is_the_last_of_its_connection(door: Door
     await draining
 
 
-async def test_plain_requests_are_counted_by_route_and_status(door: Door) -> None:
+async def test_accepted_requests_are_counted_by_route_and_status(door: Door) -> None:
     for path in ("/events", "/events/", "/events/"):
         door.connection.data_received(door.post(line=f"POST {path} HTTP/1.1"))
         await door.answered()

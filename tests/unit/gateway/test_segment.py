@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from gateway.outgoing import OutgoingRecord
-from gateway.spool.segment import SCAN_RECORDS, Spooled, SpoolFile
-from gateway.spool.segments import Cursor, SpoolFiles
+from gateway.spool.record import Spooled
+from gateway.spool.segment import SCAN_RECORDS, Segment
+from gateway.spool.segments import Cursor, Segments
 
 TOPIC = "t.events.raw"
 
@@ -32,11 +33,11 @@ def numbered(count: int, start: int = 0) -> list[bytes]:
     return [b"%06d" % number for number in range(start, start + count)]
 
 
-def values_of(files: SpoolFiles, partition: int = 0, partitions: int = 1) -> list[bytes]:
+def values_of(files: Segments, partition: int = 0, partitions: int = 1) -> list[bytes]:
     return [entry.record.value for entry in all_of(files, partition, partitions)]
 
 
-def all_of(files: SpoolFiles, partition: int = 0, partitions: int = 1) -> list[Spooled]:
+def all_of(files: Segments, partition: int = 0, partitions: int = 1) -> list[Spooled]:
     """Take everything of a partition."""
     found: list[Spooled] = []
     cursor, is_last = Cursor(), False
@@ -47,8 +48,8 @@ def all_of(files: SpoolFiles, partition: int = 0, partitions: int = 1) -> list[S
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Iterator[SpoolFiles]:
-    made = SpoolFiles(tmp_path / "spool", TOPIC)
+def files(tmp_path: Path) -> Iterator[Segments]:
+    made = Segments(tmp_path / "spool", TOPIC)
     yield made
     made.close()
 
@@ -58,9 +59,9 @@ def spools(directory: Path) -> list[Path]:
 
 
 @contextmanager
-def the_next_process(directory: Path) -> Iterator[SpoolFiles]:
+def the_next_process(directory: Path) -> Iterator[Segments]:
     """What the next process finds in a directory."""
-    made = SpoolFiles(directory, TOPIC)
+    made = Segments(directory, TOPIC)
     made.adopt()
     yield made
     made.close()
@@ -72,7 +73,7 @@ def snapshot(directory: Path, into: Path) -> Path:
     return into
 
 
-def test_records_come_back_whole_and_in_order(files: SpoolFiles) -> None:
+def test_records_come_back_whole_and_in_order(files: Segments) -> None:
     record = OutgoingRecord(b"\xff\x00", b'{"a": "\xc3\xa9"}', [("event_id", b""), ("x", b"\x80")], 5)
     files.append([Spooled(record, 3)])
     files.append(entries(*numbered(5_000), key_hash=3))
@@ -85,7 +86,7 @@ def test_records_come_back_whole_and_in_order(files: SpoolFiles) -> None:
     assert files.depth().oldest == 5
 
 
-def test_a_partition_has_the_records_of_its_keys(files: SpoolFiles) -> None:
+def test_a_partition_has_the_records_of_its_keys(files: Segments) -> None:
     for number in range(30):
         files.append(entries(b"%d" % number, key_hash=number * 7919))
 
@@ -97,8 +98,8 @@ def test_a_partition_has_the_records_of_its_keys(files: SpoolFiles) -> None:
     assert sorted(int(value) for values in found for value in values) == list(range(30))
 
 
-def test_what_is_taken_is_read_again_only_after_its_release(files: SpoolFiles) -> None:
-    files.append([*entries(b"1"), Spooled(a_record(b"2"), 0, taken=True), *entries(b"3")])
+def test_what_is_taken_is_read_again_only_after_its_release(files: Segments) -> None:
+    files.append([*entries(b"1"), Spooled(a_record(b"2"), 0, leased=True), *entries(b"3")])
 
     found = all_of(files)
     assert [entry.record.value for entry in found] == [b"1", b"3"]
@@ -108,7 +109,7 @@ def test_what_is_taken_is_read_again_only_after_its_release(files: SpoolFiles) -
     assert values_of(files) == [b"1", b"3"]
 
 
-def test_removed_records_stay_removed_and_empty_files_are_deleted(files: SpoolFiles, tmp_path: Path) -> None:
+def test_removed_records_stay_removed_and_empty_files_are_deleted(files: Segments, tmp_path: Path) -> None:
     files.append(entries(b"1", b"2", b"3"))
     found = all_of(files)
 
@@ -121,7 +122,7 @@ def test_removed_records_stay_removed_and_empty_files_are_deleted(files: SpoolFi
     assert files.depth().records == 0
 
 
-def test_what_was_sent_is_not_looked_through_again(files: SpoolFiles) -> None:
+def test_what_was_sent_is_not_looked_through_again(files: Segments) -> None:
     for _ in range(3):
         files.append(entries(*numbered(SCAN_RECORDS)))
     sent = all_of(files)
@@ -133,7 +134,7 @@ def test_what_was_sent_is_not_looked_through_again(files: SpoolFiles) -> None:
     assert ([entry.record.value for entry in piece.entries], piece.is_last) == ([b"left"], True)
 
 
-def test_a_torn_tail_leaves_the_commits_before_it(files: SpoolFiles, tmp_path: Path) -> None:
+def test_a_torn_tail_leaves_the_commits_before_it(files: Segments, tmp_path: Path) -> None:
     for start in range(0, 100, 10):
         files.append(entries(*numbered(10, start)))
     wal = next((tmp_path / "spool").glob("*-wal")).name
@@ -152,7 +153,7 @@ def test_a_torn_tail_leaves_the_commits_before_it(files: SpoolFiles, tmp_path: P
     assert 0 < len(found[-1]) < 100
 
 
-def test_a_damaged_record_is_left_out_and_kept_for_inspection(files: SpoolFiles, tmp_path: Path) -> None:
+def test_a_damaged_record_is_left_out_and_kept_for_inspection(files: Segments, tmp_path: Path) -> None:
     files.append(entries(b"1", b"2", b"3"))
     files.close()
     with sqlite3.connect(spools(tmp_path / "spool")[0]) as connection:
@@ -169,7 +170,7 @@ def test_a_damaged_record_is_left_out_and_kept_for_inspection(files: SpoolFiles,
     assert [path.suffix for path in (tmp_path / "spool").iterdir()] == [".damaged"]
 
 
-def test_of_a_damaged_database_what_can_be_read_is_read(files: SpoolFiles, tmp_path: Path) -> None:
+def test_of_a_damaged_database_what_can_be_read_is_read(files: Segments, tmp_path: Path) -> None:
     files.append(entries(*numbered(2_000)))
     files.close()
     path = spools(tmp_path / "spool")[0]
@@ -185,7 +186,7 @@ def test_of_a_damaged_database_what_can_be_read_is_read(files: SpoolFiles, tmp_p
     assert rest == numbered(len(rest))
 
 
-def test_what_is_no_spool_is_put_aside(files: SpoolFiles, tmp_path: Path) -> None:
+def test_what_is_no_spool_is_put_aside(files: Segments, tmp_path: Path) -> None:
     files.append(entries(b"1"))
     (tmp_path / "spool" / f"{TOPIC}-0-0.spool").write_bytes(b"something else" * 1_000)
 
@@ -198,16 +199,16 @@ def test_what_is_no_spool_is_put_aside(files: SpoolFiles, tmp_path: Path) -> Non
 HOLDER = """
 import sys
 from pathlib import Path
-from gateway.spool.segments import SpoolFiles
+from gateway.spool.segments import Segments
 from tests.unit.gateway.test_segment import TOPIC, entries
-files = SpoolFiles(Path(sys.argv[1]), TOPIC)
+files = Segments(Path(sys.argv[1]), TOPIC)
 files.append(entries(b"1", b"2"))
 print("ready", flush=True)
 sys.stdin.read()
 """
 
 
-def test_a_file_is_taken_over_when_its_process_is_dead_and_not_before(files: SpoolFiles, tmp_path: Path) -> None:
+def test_a_file_is_taken_over_when_its_process_is_dead_and_not_before(files: Segments, tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "spool")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -225,8 +226,8 @@ def test_a_file_is_taken_over_when_its_process_is_dead_and_not_before(files: Spo
     assert values_of(files) == [b"3", b"1", b"2", b"4"]
 
 
-def test_spools_of_another_topic_are_left_alone(files: SpoolFiles, tmp_path: Path) -> None:
-    other = SpoolFiles(tmp_path / "spool", "u.events.raw")
+def test_spools_of_another_topic_are_left_alone(files: Segments, tmp_path: Path) -> None:
+    other = Segments(tmp_path / "spool", "u.events.raw")
     other.append(entries(b"1"))
     other.close()
 
@@ -235,7 +236,7 @@ def test_spools_of_another_topic_are_left_alone(files: SpoolFiles, tmp_path: Pat
 
 def test_files_are_taken_over_in_the_order_they_were_made(tmp_path: Path) -> None:
     for value in (b"1", b"2", b"3"):
-        one = SpoolFiles(tmp_path, TOPIC)
+        one = Segments(tmp_path, TOPIC)
         one.append(entries(value))
         one.close()
 
@@ -254,7 +255,7 @@ def files_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_failed_write_leaves_the_file_whole_and_the_next_works(files: SpoolFiles, tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_file_whole_and_the_next_works(files: Segments, tmp_path: Path) -> None:
     files.append(entries(b"1"))
     with files_at_most(100_000), pytest.raises(sqlite3.Error):
         files.append(entries(*numbered(10_000)))
@@ -265,7 +266,7 @@ def test_a_failed_write_leaves_the_file_whole_and_the_next_works(files: SpoolFil
     assert values_of(files) == [b"1", b"2"]
 
 
-def test_a_full_file_is_followed_by_another(files: SpoolFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_file_is_followed_by_another(files: Segments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.spool.segments.FILE_BYTES", 1_000)
     for start in range(0, 100, 10):
         files.append(entries(*numbered(10, start)))
@@ -279,11 +280,11 @@ def test_a_full_file_is_followed_by_another(files: SpoolFiles, tmp_path: Path, m
 
 
 def test_a_claimed_file_counts_what_it_has(tmp_path: Path) -> None:
-    made = SpoolFile.create(tmp_path / "a.spool")
+    made = Segment.create(tmp_path / "a.spool")
     made.append(entries(b"1", b"2", b"3"))
     made.close()
 
-    claimed = SpoolFile.claim(tmp_path / "a.spool")
+    claimed = Segment.claim(tmp_path / "a.spool")
 
     assert claimed is not None
     assert (claimed.records, claimed.bytes, claimed.oldest()) == (3, made.bytes, 1_609_492_527_000)

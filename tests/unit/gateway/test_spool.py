@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.metrics import Metrics
-from gateway.spool.segment import Spooled
+from gateway.spool.record import Spooled
 from gateway.spool.segments import Cursor
 from gateway.spool.spool import Spool
 from schemas.settings import Settings
@@ -96,7 +96,7 @@ async def test_what_was_not_removed_in_time_is_removed_later(
     assert await write(spool, b"1", b"2")
     found = await take(spool)
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.spool.segment._encode", 7)  # a removal that fails, whatever the reason
+        patch.setattr("gateway.spool.segment.encode", 7)  # a removal that fails, whatever the reason
         spool.remove(found[:1])
         await spool.settled()
     assert (spool.records, await take(spool)) == (2, [])

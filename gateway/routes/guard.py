@@ -1,0 +1,59 @@
+"""The guard of every route: a permit for each request that needs a key, and the count of all requests."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from gateway.access.authorization import Access
+from gateway.admission.admission import Admission
+from gateway.connections.client_connections import Clients
+from gateway.context import GATEWAY, GRANT, PERMIT
+from gateway.metrics import Metrics
+from gateway.problems import SERVER, Handler, RateLimited
+
+
+def guarded(handler: Handler, access: Access) -> Handler:
+    """Return the handler behind its guard; it finds `request[PERMIT]` and `request[GRANT]`."""
+    scopes = access.value or frozenset()
+
+    async def guard(request: web.Request) -> web.StreamResponse:
+        gateway = request.app[GATEWAY]
+        permit = request[PERMIT] = gateway.admission.admit(request.headers, scopes)
+        request[GRANT] = permit.grant
+        try:
+            return await handler(request)
+        except RateLimited:
+            gateway.metrics.rate_limited.labels(permit.grant.application).inc()
+            raise
+        finally:
+            gateway.admission.close(permit)
+
+    return guard
+
+
+def track_requests(admission: Admission, clients: Clients, metrics: Metrics) -> Middleware:
+    """Return the middleware outside of all others: each request is counted, timed, and awaited at the stop."""
+
+    @web.middleware
+    async def track(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        admission.enter()
+        clients.request_began(request.protocol, request.content)
+        try:
+            response = await handler(request)
+        finally:
+            clients.request_ended(request.protocol)
+            admission.leave()
+        response.headers["Server"] = SERVER
+        if clients.closing:
+            response.force_close()
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "none"
+        metrics.requests_of(request.method, route, response.status).inc()
+        metrics.seconds_of(route).observe(time.perf_counter() - started)
+        return response
+
+    return track
