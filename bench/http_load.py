@@ -26,7 +26,7 @@ WARM_UP_SECONDS = 1.0
 
 
 class Load:
-    """What all connections share: the requests, and what was answered."""
+    """State that all connections share: the requests, and their answers."""
 
     def __init__(self, requests: Iterator[bytes], interval: float | None) -> None:
         self.requests = requests

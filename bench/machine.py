@@ -1,4 +1,4 @@
-"""What everything is measured on: a Kafka and a Postgres of its own, and processes whose use of the CPU is read."""
+"""Test bed of all measurements: its own Kafka and Postgres, and processes whose CPU use is read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STEAL = 7
 
 
 class Usage(NamedTuple):
-    """What a process has used so far: CPU in seconds, and the most memory in MiB."""
+    """Resources a process has used so far: CPU in seconds, peak memory in MiB."""
 
     cpu: float
     peak_rss_mib: float

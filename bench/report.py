@@ -1,4 +1,4 @@
-"""What was measured: as a table, as JSON and as a picture."""
+"""Report of the measurements: a table, JSON and a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people type: the command, the local stack, operations.
+"""The command `eye`, the local stack and the operations on a running system.
 
 Imports the other packages; nobody imports it.
 """

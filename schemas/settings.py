@@ -160,6 +160,10 @@ class Settings(BaseSettings):
     instance: str | None = Field(
         None, description="Name of this worker in its consumer group. Empty: made of host, data directory and a number."
     )
+    gateway_urls: Annotated[list[str] | None, NoDecode] = Field(
+        None,
+        description="Addresses of all gateways, for the commands that ask them. Empty: the gateway of the settings.",
+    )
     worker_host: str = Field("127.0.0.1", description="Address of the workers' status page.")
     stream_port: Port | None = Field(None, description="Port of a stream worker's status page. Empty: none.")
     sinks_port: Port | None = Field(None, description="Port of a sink worker's status page. Empty: none.")
@@ -168,6 +172,11 @@ class Settings(BaseSettings):
     traces: bool = Field(
         False, description="Send spans by OTLP over HTTP, as the OTEL_ variables say; needs the extra `otel`."
     )
+
+    @field_validator("gateway_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: Any) -> Any:
+        return [url.strip() for url in value.split(",") if url.strip()] or None if isinstance(value, str) else value
 
     @field_validator("event_types", mode="before")
     @classmethod

@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def infra(pytestconfig: pytest.Config) -> Iterator[Infra]:
-    """Where Kafka and Postgres come from."""
+    """Infrastructure that Kafka and Postgres run on."""
     yield choose(pytestconfig.getoption("--infra"))
     remove_containers()
 

@@ -18,7 +18,7 @@ from schemas.verdict import Accepted, encode
 
 
 class _Record:
-    """What of a Faust event the rules look at."""
+    """The part of a Faust event that the rules read."""
 
     def __init__(self, event: Any) -> None:
         message = event.message

@@ -93,7 +93,7 @@ def serving(command: Sequence[str], settings: Settings, port: int, *, processes:
 
 
 def _ready(port: int) -> bool:
-    """Whether a server says so; the bare one, which has no such route, answers 404."""
+    """Tell whether a server is ready; the bare one, which has no such route, answers 404."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as response:
             return bool(response.status == 200)

@@ -1,4 +1,4 @@
-"""How the stages grow with processes and with partitions.
+"""Throughput of the stages by number of processes and of partitions.
 
 Workers wait for their partitions, do a first few events, and are held while the topic is filled: so all of them
 begin at once, and nothing else runs beside them. Their progress is read from the positions they commit.
@@ -140,7 +140,7 @@ def _workers(machine: Machine, stage: Stage, *, processes: int = 1, partitions: 
 
 
 class Sample(NamedTuple):
-    """How many records were done at a time, and the CPU used until then."""
+    """Number of records done at a time, and the CPU used until then."""
 
     at: float
     done: int

@@ -22,7 +22,7 @@ from bench.report import Result
 from bench.stages.gateway import load, serving
 from eye.local.remembered_settings import free_port
 from eye.operations.keys import add_key
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 
 RATE = 8_000
@@ -40,11 +40,11 @@ def measure(machine: Machine, *, seconds: float, quick: bool) -> list[Result]:
     gateway = f"http://127.0.0.1:{settings.gateway_port}"
     url = f"{gateway}/events/"
     with _line(settings, url, key) as (pids, first_row):
-        asyncio.run(wait_until_settled(settings))
+        asyncio.run(wait_until_stored(settings))
         idle = _cpu_share(pids, 3.0 if quick else 30.0)
         latencies = _latencies(settings, url, key, QUICK_PROBE_SECONDS if quick else PROBE_SECONDS)
         locust = seed.measure(gateway, key, seconds=5 if quick else 30)
-        asyncio.run(wait_until_settled(settings, 600))
+        asyncio.run(wait_until_stored(settings, 600))
         before = [usage(pid).peak_rss_mib for pid in pids]
         half = _sustained(settings, url, key, seconds / 2)
         middle = [usage(pid).peak_rss_mib for pid in pids]
@@ -108,7 +108,7 @@ def _sustained(settings: Settings, url: str, key: str, seconds: float) -> Figure
     """Send at a rate; then see how long the line takes to be done with what was sent."""
     figure = load(url, key, "--seconds", seconds, "--rate", RATE, "--batch", 20)
     begin = time.monotonic()
-    asyncio.run(wait_until_settled(settings, 600))
+    asyncio.run(wait_until_stored(settings, 600))
     return figure | {"behind_s": time.monotonic() - begin}
 
 

@@ -1,4 +1,4 @@
-"""How long `eye up` takes from its start to the answer to a first POST, servers included."""
+"""Time from the start of `eye up` to the answer to a first POST, servers included."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.corpus import encoded, events
 from bench.report import Result
 from eye.local.process import wait_until
-from eye.local.stack import read_note
+from eye.local.registry import read_stack
 
 LIMIT_SECONDS = 15.0
 
@@ -50,12 +50,12 @@ def _start(data_dir: Path) -> float:
 def _accepts(data_dir: Path) -> bool:
     """Post an event to the stack of a data directory; False while there is none."""
     try:
-        note = read_note(data_dir)
+        stack = read_stack(data_dir)
     except ValueError:  # it is being written
         return False
-    if note is None:
+    if stack is None:
         return False
     body = encoded(next(events(1)))
-    headers = {"Authorization": f"Bearer {note['key']}", "Content-Type": "application/json"}
-    with urllib.request.urlopen(urllib.request.Request(f"{note['url']}/events/", body, headers), timeout=5) as answer:
+    headers = {"Authorization": f"Bearer {stack.key}", "Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(f"{stack.url}/events/", body, headers), timeout=5) as answer:
         return bool(answer.status == 202)

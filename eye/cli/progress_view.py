@@ -1,4 +1,4 @@
-"""How replays and redrives show themselves: a bar, a table at the end, and how to go on after Ctrl-C."""
+"""Terminal output of replays and redrives: progress bar, final table, and the command that resumes a stopped run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from eye.cli.terminal import confirm, err, out, print_found, read_settings
-from eye.replay.run import Outcome, Watcher
 from eye.runs.errors import ReplayError
-from eye.runs.targets import Found
+from eye.runs.lifecycle import Outcome, Watcher
+from eye.runs.targets import CheckResult
 from schemas.settings import Settings
 from schemas.timestamp import parse_timestamp
 
@@ -104,7 +104,7 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def print_looked(found: Found, as_json: bool) -> None:
+def print_check(found: CheckResult, as_json: bool) -> None:
     """Print what a dry run has found."""
     shown = {"counts": dict(found.kinds), "changes": found.missing, "sample": found.sample}
     if as_json:

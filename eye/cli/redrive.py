@@ -1,4 +1,4 @@
-"""`eye redrive` as people type it."""
+"""Command `eye redrive`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from eye.cli.progress_view import moment, print_looked, print_outcome, work
+from eye.cli.progress_view import moment, print_check, print_outcome, work
 from eye.cli.terminal import AsJson, Yes
-from eye.redrive.run import Redrive, the_end
+from eye.redrive.run import Redrive, end_of_selection
 from eye.redrive.transform import read_steps
-from eye.replay.run import Outcome, Watcher
+from eye.runs.lifecycle import Outcome, Watcher
 from eye.runs.selection import Selection
-from eye.runs.targets import Found
+from eye.runs.targets import CheckResult
 from schemas.settings import Settings
 from schemas.verdict import Code
 from sinks.postgres.pool import make_pool
@@ -47,7 +47,7 @@ def redrive(
         category=category,
         name=name,
         from_time=moment("--from", begin),
-        to_time=the_end(moment("--to", end)),
+        to_time=end_of_selection(moment("--to", end)),
     )
     narrowed = any(value is not None for value in (code, application, session, category, name, begin, end))
     if everything == narrowed:
@@ -55,15 +55,15 @@ def redrive(
     steps = read_steps(transformation) if transformation is not None else []
     options: dict[str, Any] = {"rate": rate} if rate is not None else {}
 
-    async def look(settings: Settings, watcher: Watcher) -> Found:
+    async def check(settings: Settings, watcher: Watcher) -> CheckResult:
         async with make_pool(settings) as pool:
-            return await Redrive(settings, pool, watcher).look(selection, steps)
+            return await Redrive(settings, pool, watcher).check(selection, steps)
 
     async def start(settings: Settings, watcher: Watcher) -> Outcome:
         async with make_pool(settings) as pool:
             return await Redrive(settings, pool, watcher).start(selection, steps, options)
 
     if dry_run:
-        print_looked(work(look), as_json)
+        print_check(work(check), as_json)
     else:
         print_outcome(work(start, yes), as_json)

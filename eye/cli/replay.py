@@ -1,4 +1,4 @@
-"""`eye replay` as people type it."""
+"""Command `eye replay`: start, resume, list, show and cancel runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from eye.cli.progress_view import moment, print_looked, print_outcome, work
+from eye.cli.progress_view import moment, print_check, print_outcome, work
 from eye.cli.terminal import AsJson, Yes, confirm, fail, print_found, read_settings
 from eye.redrive.run import REDRIVE, Redrive
-from eye.replay.run import FILE, SINK, STREAM, Outcome, Watcher, open_replay
+from eye.replay.run import FILE, SINK, STREAM, open_replay
 from eye.runs import runs
+from eye.runs.lifecycle import Outcome, Watcher
 from eye.runs.live_lag import MOST_LAG
 from eye.runs.selection import RAW, REJECTED, SESSIONS, VALIDATED, Selection
-from eye.runs.targets import Found
+from eye.runs.targets import CheckResult
 from schemas.settings import Settings
 from sinks.postgres.pool import Pool, make_pool
 
@@ -29,7 +30,7 @@ _TOPICS = {
     STREAM: (RAW,),
     FILE: (RAW, VALIDATED, REJECTED, SESSIONS),
 }
-"""What can be replayed to each target."""
+"""Topics that can be replayed to each target."""
 
 _DEFAULT = {SINK: VALIDATED, STREAM: RAW, FILE: RAW}
 
@@ -104,16 +105,16 @@ def replay(
     if target == FILE and not dry_run:
         options["path"] = _new_file(file)
 
-    async def look(settings: Settings, watcher: Watcher) -> Found:
+    async def check(settings: Settings, watcher: Watcher) -> CheckResult:
         async with open_replay(settings, watcher) as replay:
-            return await replay.look(target, selection, options)
+            return await replay.check(target, selection, options)
 
     async def start(settings: Settings, watcher: Watcher) -> Outcome:
         async with open_replay(settings, watcher) as replay:
             return await replay.start(target, selection, options)
 
     if dry_run:
-        print_looked(work(look), as_json)
+        print_check(work(check), as_json)
     else:
         print_outcome(work(start, yes), as_json)
 

@@ -1,9 +1,11 @@
-"""Moments as people type them: a time, or how long ago."""
+"""Parse times on the command line: a time, or a time span before now."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+
+import typer
 
 from schemas.timestamp import parse_timestamp
 
@@ -19,3 +21,11 @@ def parse_moment(text: str, now: datetime | None = None) -> datetime:
         return parse_timestamp(text)
     except (ValueError, OverflowError):
         raise ValueError(f"{text} is no time like 2021-01-01T09:15, and no time span like 10m, 2h or 3d") from None
+
+
+def parse_option(text: str | None) -> datetime | None:
+    """Read an option that is a time, None when it was not given. Raises typer.BadParameter."""
+    try:
+        return None if text is None else parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

@@ -1,4 +1,4 @@
-"""Which Kafka and which PostgreSQL: a process of ours where that can be had, else a container."""
+"""Choose the local Kafka and PostgreSQL: a process where the machine has the tools, else a container."""
 
 from __future__ import annotations
 

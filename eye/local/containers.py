@@ -13,9 +13,10 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from eye.local.addresses import BrokerAddress, DatabaseAddress
 from eye.local.errors import StartError
 from eye.local.kafka import answers, broker_settings
-from eye.local.postgres import DATABASE, INITIALISE, SETTINGS, lets_in
+from eye.local.postgres import DATABASE, INITIALISE, SETTINGS, accepts_connections
 from eye.local.process import wait_until
 from eye.local.remembered_settings import remembered, remembered_port
 
@@ -26,7 +27,7 @@ _READY_SECONDS = 180.0
 
 
 class Container:
-    """One container and its volume, with the face of a `Process`."""
+    """One container and its volume, with the methods of a `Process`."""
 
     def __init__(self, name: str, data_dir: Path, port: int | None) -> None:
         self.data_dir = data_dir.absolute()
@@ -35,7 +36,7 @@ class Container:
 
     @property
     def running(self) -> bool:
-        """Whether the container runs; a paused one does."""
+        """True while the container runs; a paused one counts as running."""
         return self.pid is not None
 
     @property
@@ -98,20 +99,12 @@ class Container:
         return subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
 
 
-class KafkaContainer(Container):
-    """Kafka in a container, with the face of `LocalKafka`."""
+class KafkaContainer(BrokerAddress, Container):
+    """Kafka in a container, with the methods of `LocalKafka`."""
 
     def __init__(self, data_dir: Path, port: int | None = None, extra: Mapping[str, str] | None = None) -> None:
         super().__init__("kafka", data_dir, port)
         self._extra = dict(extra or {})
-        self._port: int | None = None
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """Where clients connect; known from the first `start` on."""
-        if self._port is None:
-            raise RuntimeError("Kafka has not been started.")
-        return f"127.0.0.1:{self._port}"
 
     def start(self) -> None:
         """Start the container, and return when the broker answers clients. Raises StartError."""
@@ -130,19 +123,11 @@ def kafka_variables(settings: Mapping[str, str]) -> dict[str, str]:
     return variables | {"KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"}
 
 
-class PostgresContainer(Container):
-    """PostgreSQL in a container, with the face of `LocalPostgres`."""
+class PostgresContainer(DatabaseAddress, Container):
+    """PostgreSQL in a container, with the methods of `LocalPostgres`."""
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         super().__init__("postgres", data_dir, port)
-        self._dsn: str | None = None
-
-    @property
-    def dsn(self) -> str:
-        """How clients connect, password and all; known from the first `start` on."""
-        if self._dsn is None:
-            raise RuntimeError("PostgreSQL has not been started.")
-        return self._dsn
 
     def start(self) -> None:
         """Start the container, and return when the database `eye` can be used. Raises StartError."""
@@ -159,4 +144,4 @@ class PostgresContainer(Container):
         }
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         self._run(POSTGRES_IMAGE, f"{port}:5432", "/var/lib/postgresql", environment, settings)
-        self._wait_ready(lambda: lets_in(dsn))
+        self._wait_ready(lambda: accepts_connections(dsn))

@@ -1,4 +1,4 @@
-"""How many events are where, as the processes' own metrics say."""
+"""Event counts per stage, read from the processes' metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eye.local.stack import Stack
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Events since the processes were started; `lag` is in messages, of stream and sinks together."""
+    """Events since the processes were started; `lag` is in messages, of spool, stream and sinks together."""
 
     received: int
     validated: int
@@ -22,17 +22,20 @@ class Counts:
     duplicates: int
     stored: int
     lag: int
+    spooled: int = 0
 
     def __str__(self) -> str:
         return (
             f"received {self.received:,}   validated {self.validated:,}   rejected {self.rejected:,}   "
             f"duplicates {self.duplicates:,}   stored {self.stored:,}   lag {self.lag:,}"
+            + (f"   spooled {self.spooled:,}" if self.spooled else "")
         )
 
 
 def read_counts(stack: Stack) -> Counts:
     """Ask every process for its metrics; what does not answer counts as 0."""
     gateway, stream, sinks = (list(_samples(f"{component.url}/metrics")) for component in stack.components)
+    spooled = _sum(gateway, "eye_gateway_spool_records")
     return Counts(
         received=_sum(gateway, "eye_gateway_events_total", status="ok"),
         validated=_sum(stream, "eye_stream_events_total", verdict="accepted"),
@@ -40,7 +43,8 @@ def read_counts(stack: Stack) -> Counts:
         duplicates=_sum(stream, "eye_stream_events_total", verdict="duplicate"),
         stored=_sum(sinks, "eye_sinks_rows_total", table="events")
         + _sum(sinks, "eye_sinks_rows_total", table="rejected_events"),
-        lag=_sum(stream + sinks, "eye_partition_lag_messages"),
+        lag=_sum(stream + sinks, "eye_partition_lag_messages") + spooled,
+        spooled=spooled,
     )
 
 

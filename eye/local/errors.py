@@ -1,4 +1,4 @@
-"""Why something local can't run. Each message is a sentence that says what to do."""
+"""Errors of local servers. Each message is a sentence that says what to do."""
 
 
 class LocalError(Exception):

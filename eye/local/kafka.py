@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from eye.local.addresses import BrokerAddress
 from eye.local.classpath import cache_directory, digest, kafka_classpath
 from eye.local.process import Process, wait_until
 from eye.local.remembered_settings import remembered, remembered_port
@@ -37,7 +38,7 @@ _LOCAL = {
 }
 
 
-class LocalKafka(Process):
+class LocalKafka(BrokerAddress, Process):
     """A Kafka node that keeps its topics in `data_dir`.
 
     `port` is taken when it is free; without it, or when it is not, the port of the last start, else any.
@@ -54,18 +55,10 @@ class LocalKafka(Process):
     ) -> None:
         super().__init__("Kafka", data_dir, signal.SIGTERM, {"LC_ALL": "C.UTF-8"})  # names of files in any language
         self._wanted_port = port
-        self._port: int | None = None
         self._heap = heap
         self._extra = dict(extra or {})
         self._classes = self.data_dir / "classes.jsa"
         self._archive: Path | None = None
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """Where clients connect; known from the first `start` on. A restart keeps it if it can."""
-        if self._port is None:
-            raise RuntimeError("Kafka has not been started.")
-        return f"127.0.0.1:{self._port}"
 
     def start(self) -> None:
         """Start the broker, and return when it answers clients. Does nothing when it runs.
@@ -188,7 +181,7 @@ def broker_settings(listen_on: str, port: int, controller_port: int) -> dict[str
 
 
 def answers(port: int) -> bool:
-    """Ask the broker which requests it knows: whether it answers, and without an error."""
+    """Tell whether the broker answers a request for its API versions without an error."""
     # size; ApiVersions, version 0, number 1, no client id
     request = struct.pack(">ihhih", 10, 18, 0, 1, -1)
     try:

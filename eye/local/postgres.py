@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 
+from eye.local.addresses import DatabaseAddress
 from eye.local.errors import StartError
 from eye.local.process import Process
 from eye.local.remembered_settings import remembered, remembered_port
@@ -22,7 +23,7 @@ DATABASE = "eye"
 """The name of the database, and of the one role, which owns it all."""
 
 INITIALISE = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
-"""How a cluster is laid down: text sorts by code point, on every machine alike."""
+"""Options of initdb: text sorts by code point, on every machine alike."""
 
 SETTINGS = {
     "timezone": "UTC",
@@ -33,7 +34,7 @@ SETTINGS = {
     "max_wal_size": "2GB",
     "track_commit_timestamp": "on",  # tells a trace when a row was stored
 }
-"""What differs from PostgreSQL's own defaults. `fsync` does not."""
+"""Settings that differ from PostgreSQL's own defaults. `fsync` does not."""
 
 _LOCAL = {
     "listen_addresses": "127.0.0.1",
@@ -45,7 +46,7 @@ _LOCAL = {
 _DEADLINE = 60.0
 
 
-class LocalPostgres(Process):
+class LocalPostgres(DatabaseAddress, Process):
     """A PostgreSQL server that keeps its database `eye` in `data_dir`.
 
     `port` is taken when it is free; without it, or when it is not, the port of the last start, else any.
@@ -57,20 +58,12 @@ class LocalPostgres(Process):
         # SIGINT: does not wait for clients to leave, as SIGTERM would
         super().__init__("PostgreSQL", data_dir, signal.SIGINT, {"LC_ALL": "C"})
         self._wanted_port = port
-        self._dsn: str | None = None
 
     @cached_property
     def place(self) -> Place:
-        """Where its programs and data are, and who runs it. Raises MissingTool without the wheel, and LocalError."""
+        """Location of its programs and data, and the user that runs it. Raises LocalError, e.g. without the wheel."""
         self._prepare()
         return find_place(find_postgres(), self.data_dir)
-
-    @property
-    def dsn(self) -> str:
-        """How clients connect, password and all; known from the first `start` on."""
-        if self._dsn is None:
-            raise RuntimeError("PostgreSQL has not been started.")
-        return self._dsn
 
     def start(self) -> None:
         """Start the server, and return when the database `eye` can be used. Does nothing when it runs.
@@ -115,13 +108,13 @@ class LocalPostgres(Process):
         while True:
             self._launch(command, account)
             try:
-                return self._wait_ready(lambda: lets_in(dsn), _DEADLINE)
+                return self._wait_ready(lambda: accepts_connections(dsn), _DEADLINE)
             except StartError as error:
                 if "is still in use" not in str(error) or time.monotonic() > end:
                     raise
 
 
-def lets_in(dsn: str) -> bool:
+def accepts_connections(dsn: str) -> bool:
     """Return whether the server lets us in."""
     try:
         psycopg.connect(dsn, connect_timeout=2).close()

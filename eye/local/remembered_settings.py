@@ -1,4 +1,4 @@
-"""What a data directory keeps from one start to the next: ports, a password, a name."""
+"""Values that a data directory keeps from one start to the next: ports, a password, a name."""
 
 from __future__ import annotations
 

@@ -1,22 +1,26 @@
-"""All of The Eye on this machine: Kafka, Postgres and the three processes, kept running."""
+"""The stack on this machine: Kafka, Postgres and the three processes, kept running."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
+import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Self
 
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from eye.local import local_http
 from eye.local.choice import Server, choose_kafka, choose_postgres
 from eye.local.environment import drop_foreign_variables
 from eye.local.process import Process
+from eye.local.registry import StackInfo, StackPart, process_start, remove_stack, write_stack
 from eye.local.remembered_settings import free_port
 from eye.operations.keys import local_key
 from eye.operations.topics import create_topics
@@ -46,7 +50,7 @@ class Component(Process):
 
 
 class Stack:
-    """What `eye up` runs. A context manager: leaving it stops everything in the order of the flow.
+    """The servers and processes of `eye up`. A context manager: leaving it stops everything in the order of the flow.
 
     A server that the settings name is used as it is; the others are started here, on the usual ports or on
     free ones. `say` is told what happens, a sentence each.
@@ -58,7 +62,8 @@ class Stack:
         if data_dir != settings.data_dir:
             say(f"A stack runs in {settings.data_dir} already; this one keeps its data in {data_dir}.")
         self.settings = settings.model_copy(update={"data_dir": data_dir})
-        self._servers: list[Server] = []
+        self._servers: dict[str, Server] = {}
+        self._started_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}"
         self.components: list[Component] = []
         self.key = ""
 
@@ -69,7 +74,7 @@ class Stack:
             asyncio.run(migrate(self.settings.dsn))
             self.key = local_key(self.settings.data_dir, self.settings.applications_file)
             self._start_components()
-            self._leave_note()
+            self._describe()
         except BaseException:
             self.stop()
             raise
@@ -83,21 +88,24 @@ class Stack:
         """The gateway's address."""
         return f"http://{self.settings.gateway_host}:{self.settings.gateway_port}"
 
-    def revive(self) -> None:
+    def restart_ended(self) -> None:
         """Start again what has ended by itself."""
-        for process in [*self._servers, *self.components]:
+        processes = {**self._servers, **{component.name: component for component in self.components}}
+        for name, process in processes.items():
             if not process.running:
-                name = getattr(process, "name", type(process).__name__)
-                self._say(f"{name} ended by itself and is started again; its log is in {self.settings.data_dir}.")
+                self._say(
+                    f"{name} ended by itself and is started again; its log is {_log_of(process) or 'with Docker'}."
+                )
                 process.start()
+                self._describe()
 
     def stop(self) -> None:
         """Stop all of it: what sends first, what stores last."""
         for component in self.components:
             component.stop(_STOP_SECONDS)
-        for server in reversed(self._servers):
+        for server in reversed(self._servers.values()):
             server.stop()
-        (self.settings.data_dir / NOTE).unlink(missing_ok=True)
+        remove_stack(self.settings.data_dir)
         self._lock.close()
 
     def _start_servers(self) -> None:
@@ -107,17 +115,17 @@ class Stack:
             drop_foreign_variables()
         if self.settings.kafka_bootstrap_servers is None:
             kafka, why = choose_kafka(data_dir / "kafka", 9092)
-            self._start_server(kafka, why)
+            self._start_server("Kafka", kafka, why)
             found["kafka_bootstrap_servers"] = kafka.bootstrap_servers
         if self.settings.postgres_dsn is None:
             postgres, why = choose_postgres(data_dir / "postgres", 5432)
-            self._start_server(postgres, why)
+            self._start_server("PostgreSQL", postgres, why)
             found["postgres_dsn"] = SecretStr(postgres.dsn)
         self.settings = self.settings.model_copy(update=found)
 
-    def _start_server(self, server: Server, why: str) -> None:
+    def _start_server(self, name: str, server: Server, why: str) -> None:
         self._say(why)
-        self._servers.append(server)
+        self._servers[name] = server
         server.start()
 
     def _start_components(self) -> None:
@@ -139,23 +147,37 @@ class Stack:
         for component in self.components:
             component.wait_ready()
 
-    def _leave_note(self) -> None:
-        note = self.settings.data_dir / NOTE
-        note.touch(mode=0o600)
-        note.write_text(json.dumps({"url": self.url, "key": self.key, "environment": environment(self.settings)}))
+    def _describe(self) -> None:
+        """Write down what runs, for other commands."""
+        settings = self.settings
+        write_stack(
+            settings.data_dir,
+            StackInfo(
+                url=self.url,
+                key=self.key,
+                environment=environment(settings),
+                data_dir=str(settings.data_dir.absolute()),
+                process=(os.getpid(), process_start(os.getpid()) or ""),
+                started_at=self._started_at,
+                version=version("the-eye"),
+                parts=self._parts(),
+            ),
+        )
 
-
-NOTE = "stack.json"
-"""The file in the data directory that tells other commands about the stack that runs there."""
-
-
-def read_note(data_dir: Path) -> dict[str, str] | None:
-    """Return where the stack in a data directory is (`url`, `key` and its EYE_ variables), None without one."""
-    try:
-        note = json.loads((data_dir / NOTE).read_text())
-    except FileNotFoundError:
-        return None
-    return {"url": note["url"], "key": note["key"], **note["environment"]}
+    def _parts(self) -> list[StackPart]:
+        database = conninfo_to_dict(self.settings.dsn)
+        addresses = {
+            "Kafka": self.settings.kafka_bootstrap_servers or "",
+            "PostgreSQL": f"{database.get('host')}:{database.get('port')}",
+            **{component.name: component.url for component in self.components},
+        }
+        servers = {**self._servers, **{component.name: component for component in self.components}}
+        return [
+            StackPart(name, address, server.pid, _log_of(server))
+            if (server := servers.get(name))
+            else StackPart(name, address)
+            for name, address in addresses.items()
+        ]
 
 
 def claim_data_dir(wanted: Path) -> tuple[IO[str], Path]:
@@ -193,6 +215,11 @@ def _as_text(value: object) -> str | None:
         case list():
             return ",".join(str(Path(place).absolute()) if Path(place).is_dir() else place for place in value)
     return str(value)
+
+
+def _log_of(process: object) -> str | None:
+    log = getattr(process, "log", None)
+    return None if log is None else str(log)
 
 
 def _answers(url: str) -> bool:

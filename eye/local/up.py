@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from eye.cli.tables import rejected_table, sessions_table
 from eye.local.counts import Counts, read_counts
+from eye.local.result_tables import rejected_table, sessions_table
 from eye.local.stack import Stack
 from eye.operations.send import send_file
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 
 _REFRESH_SECONDS = 1.0
@@ -93,7 +93,7 @@ def _show(stack: Stack, console: Console, path: Path) -> None:
     counts = asyncio.run(send_file(path, stack.url, stack.key, lambda size: None))
     statuses = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     console.print(f"Sent {path.name}: {statuses}.", highlight=False)
-    asyncio.run(wait_until_settled(stack.settings))
+    asyncio.run(wait_until_stored(stack.settings))
     console.print(sessions_table(stack.settings.dsn))
     console.print(rejected_table(stack.settings.dsn))
 
@@ -104,7 +104,7 @@ def _watch(stack: Stack, console: Console, stop: threading.Event) -> None:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not stop.wait(_REFRESH_SECONDS):
                 live.update(Text(str(read_counts(stack))), refresh=True)
-                stack.revive()
+                stack.restart_ended()
         return
     shown: Counts | None = None
     while not stop.wait(_QUIET_SECONDS if shown else _REFRESH_SECONDS):
@@ -112,4 +112,4 @@ def _watch(stack: Stack, console: Console, stop: threading.Event) -> None:
         if counts != shown:
             console.print(str(counts), highlight=False, soft_wrap=True)
         shown = counts
-        stack.revive()
+        stack.restart_ended()

@@ -1,4 +1,4 @@
-"""`eye doctor`: what is wrong with a deployment, and how to mend it."""
+"""Checks of a deployment, each with its remedy, and the effective settings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import psycopg
 from pydantic import SecretStr
 
 from eye.operations.diagnosis import Finding
-from eye.operations.doctor_disk import examine_data_dir
-from eye.operations.doctor_kafka import examine_kafka
-from eye.operations.doctor_postgres import examine_postgres
+from eye.operations.doctor_disk import check_data_dir
+from eye.operations.doctor_kafka import check_kafka
+from eye.operations.doctor_postgres import check_postgres
+from eye.operations.doctor_processes import check_processes
 from eye.operations.keys import KeyFileError, list_keys
+from eye.operations.unknown_settings import unknown_settings
 from schemas.catalogue import CatalogueError
 from schemas.settings import Settings
 from sinks.retention import policy_of
@@ -44,18 +46,25 @@ def _without_passwords(dsn: str) -> str:
     return " ".join(f"{key}={'***' if 'password' in key else part}" for key, part in parts.items())
 
 
-def examine(settings: Settings) -> list[Finding]:
+def check_deployment(settings: Settings) -> list[Finding]:
     """Look at everything; changes nothing. Of Postgres a role that reads sees enough: a gateway has no other."""
     if settings.postgres_dsn is None:
         settings = settings.model_copy(update={"postgres_dsn": settings.postgres_read_dsn})
     return [
+        *_names(),
         *_event_types(settings),
         *_keys(settings),
         *_retention(settings),
-        *asyncio.run(examine_kafka(settings)),
-        *asyncio.run(examine_postgres(settings)),
-        *examine_data_dir(settings),
+        *asyncio.run(check_kafka(settings)),
+        *asyncio.run(check_postgres(settings)),
+        *asyncio.run(check_processes(settings)),
+        *check_data_dir(settings),
     ]
+
+
+def _names() -> Iterator[Finding]:
+    for sentence in unknown_settings():
+        yield Finding("name of a setting", False, sentence, "Correct the variable's name, or unset it.")
 
 
 def _event_types(settings: Settings) -> Iterator[Finding]:

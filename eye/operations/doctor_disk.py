@@ -1,4 +1,4 @@
-"""Disks: whether there is room where data is kept on this machine, and what waits in the gateway's spool."""
+"""Checks of the disks on this machine: free space, and the size of the gateways' spools."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eye.operations.diagnosis import Finding
-from eye.operations.disk import room_at
+from eye.operations.disk import disk_space
 from schemas.settings import Settings
 
 LEAST_BYTES = 1024**3
@@ -17,24 +17,24 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 _MEND = "Make room, or give it a larger disk: a full one stops everything. Shorter retention helps from then on."
 
 
-def examine_disk(what: str, directory: Path) -> Finding:
+def check_disk(what: str, directory: Path) -> Finding:
     """Tell how much room a directory's disk has left; too little is less than 1 GiB, or than a twentieth."""
-    room = room_at(directory)
+    room = disk_space(directory)
     ok = room.free >= LEAST_BYTES and room.free >= LEAST_SHARE * room.size
     return Finding(what, ok, f"{_gib(room.free)} of {_gib(room.size)} free at {directory}", _MEND)
 
 
-def examine_data_dir(settings: Settings) -> Iterator[Finding]:
+def check_data_dir(settings: Settings) -> Iterator[Finding]:
     """Look at the data directory, and at the spool in it where there is one."""
-    yield examine_disk("disk of the data directory", settings.data_dir)
+    yield check_disk("disk of the data directory", settings.data_dir)
     spool = settings.spool_directory
     if spool.is_dir():
         sizes = [path.stat().st_size for path in spool.rglob("*") if path.is_file()]
         yield Finding("spool", True, f"{sum(sizes):,} bytes in {len(sizes)} files at {spool}")
-        yield examine_disk("disk of the spool", spool)
+        yield check_disk("disk of the spool", spool)
 
 
-def examine_server_disk(what: str, host: str | None, directory: str) -> Iterator[Finding]:
+def check_server_disk(what: str, host: str | None, directory: str) -> Iterator[Finding]:
     """Look at a server's directory, where the server is on this machine and we may see it."""
     if host and not host.startswith("/") and host not in _HERE:
         return
@@ -43,7 +43,7 @@ def examine_server_disk(what: str, host: str | None, directory: str) -> Iterator
     except OSError:
         return
     if there:
-        yield examine_disk(what, Path(directory))
+        yield check_disk(what, Path(directory))
 
 
 def _gib(size: int) -> str:

@@ -1,4 +1,4 @@
-"""What may be wrong with Kafka: the topics, the brokers' settings, the positions in it, the clock, the disk."""
+"""Checks of Kafka: topics, brokers' settings, committed positions, clock and disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from eye.operations.diagnosis import Finding
-from eye.operations.doctor_disk import examine_server_disk
+from eye.operations.doctor_disk import check_server_disk
 from eye.operations.topics import TopicMissing, check_topics, connected_admin, read_config, topic_partitions
 from eye.operations.wait_until_stored import judged_positions, stored_positions
 from schemas.settings import Settings, SettingsError
@@ -26,7 +26,7 @@ _POSITIONS = "A topic was made anew, or expired before it was read: see the work
 _CLOCK = "Set the clocks by NTP, of the gateways first: their time of reception goes with the events."
 
 
-async def examine_kafka(settings: Settings) -> list[Finding]:
+async def check_kafka(settings: Settings) -> list[Finding]:
     """Look at Kafka; when it is away, that is the one finding."""
     try:
         async with connected_admin(settings) as admin:
@@ -61,7 +61,7 @@ async def _brokers(admin: AIOKafkaAdminClient, settings: Settings) -> list[Findi
         )
         findings.append(Finding(f"offsets' retention of broker {name}", minutes >= needed, f"{minutes} minutes", mend))
         for directory in (config.get("log.dirs") or config.get("log.dir") or "").split(","):
-            findings += examine_server_disk(f"disk of broker {name}", broker["host"], directory)
+            findings += check_server_disk(f"disk of broker {name}", broker["host"], directory)
     return findings
 
 

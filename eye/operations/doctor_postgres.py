@@ -1,4 +1,4 @@
-"""What may be wrong with Postgres: migrations, partitions, the clock, the disk."""
+"""Checks of Postgres: migrations, partitions, clock and disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
 from eye.operations.diagnosis import Finding
-from eye.operations.doctor_disk import examine_server_disk
+from eye.operations.doctor_disk import check_server_disk
 from schemas.settings import Settings, SettingsError
 from sinks.months import AHEAD_MONTHS
 from sinks.postgres.migrate import MigrationError, pending
@@ -29,7 +29,7 @@ _DEFAULT = "Events have times far from now: see which application sends them, an
 _CLOCK = "Set the clocks of this machine and of Postgres' by NTP."
 
 
-async def examine_postgres(settings: Settings) -> list[Finding]:
+async def check_postgres(settings: Settings) -> list[Finding]:
     """Look at Postgres; when it is away, that is the one finding."""
     try:
         left = await pending(make_conninfo(settings.dsn, connect_timeout=_CONNECT_SECONDS))
@@ -78,4 +78,4 @@ async def _tables(connection: AsyncConnection) -> list[Finding]:
 async def _disk(connection: AsyncConnection) -> list[Finding]:
     """Look at the disk, where it is this machine's and the role may know the directory."""
     row = await (await connection.execute(_DATA_DIRECTORY)).fetchone()
-    return list(examine_server_disk("disk of Postgres", connection.info.host, row[0])) if row else []
+    return list(check_server_disk("disk of Postgres", connection.info.host, row[0])) if row else []

@@ -1,17 +1,24 @@
-"""Keys of applications, in applications.toml."""
+"""Keys of applications, in applications.toml: changed by one process at a time, read as the gateway reads them."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.items import AoT
+
+from gateway.access.api_keys import parse_applications
+from gateway.access.api_keys import version_of as _version_of
 
 SCOPES = ("write", "read")
 
@@ -22,11 +29,13 @@ class KeyFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """One key: its application, its SHA-256, what it may do."""
+    """One key: its application, its SHA-256, its scopes, and for people a label and the day it was made."""
 
     application: str
     sha256: str
     scopes: tuple[str, ...]
+    label: str | None = None
+    created: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -34,43 +43,46 @@ class KeyEntry:
         return self.sha256[:12]
 
 
-def add_key(path: Path, application: str, scopes: Sequence[str]) -> str:
-    """Make a key, append its SHA-256 to the file and return the key: it is kept nowhere."""
+def add_key(path: Path, application: str, scopes: Sequence[str], label: str | None = None) -> str:
+    """Make a key, append its SHA-256 to the file and return the key: it is kept nowhere. Raises KeyFileError."""
     key = f"eye_{secrets.token_urlsafe(32)}"
-    document = _read(path)
-    entry = {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": list(scopes)}
-    known = [found for found in document.get("applications", []) if found["id"] == application]
-    if not known:
-        _append(document, "applications", {"id": application})
-        known = [found for found in document["applications"] if found["id"] == application]
-    _append(known[0], "keys", entry, inline=True)
-    _write(path, document)
+    entry: dict[str, Any] = {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": list(scopes)}
+    entry |= {"label": label} if label else {}
+    entry |= {"created": f"{datetime.now(UTC):%Y-%m-%d}"}
+    with _locked(path):
+        document = _read(path)
+        known = [found for found in document.get("applications", []) if found["id"] == application]
+        if not known:
+            _append(document, "applications", {"id": application})
+            known = [found for found in document["applications"] if found["id"] == application]
+        _append(known[0], "keys", entry, inline=True)
+        _write(path, document)
     return key
 
 
-def _append(container: Any, name: str, entry: dict[str, Any], *, inline: bool = False) -> None:
-    """Append an entry to a list of tables, in the form that the list is written in."""
-    if name not in container:
-        container[name] = tomlkit.array() if inline else tomlkit.aot()
-    table = tomlkit.table() if isinstance(container[name], AoT) else tomlkit.inline_table()
-    table.update(entry)
-    container[name].append(table)
-
-
 def list_keys(path: Path) -> list[KeyEntry]:
-    """Return every key of the file."""
-    return [KeyEntry(application["id"], key["sha256"], tuple(key["scopes"])) for application, key in _keys(_read(path))]
+    """Return every key of the file. Raises KeyFileError where the gateway would not take it."""
+    return [_entry(application, key) for application, key in _keys(_read(path))]
 
 
 def revoke_key(path: Path, fingerprint: str) -> list[KeyEntry]:
-    """Take the keys out whose SHA-256 begins so; returns them."""
-    document = _read(path)
-    gone = [(a, key) for a, key in _keys(document) if key["sha256"].startswith(fingerprint)]
-    for application, key in gone:
-        application["keys"].remove(key)
-    if gone:
-        _write(path, document)
-    return [KeyEntry(a["id"], key["sha256"], tuple(key["scopes"])) for a, key in gone]
+    """Take the keys out whose SHA-256 begins so, and return them. Raises KeyFileError."""
+    if not path.exists():
+        return []
+    with _locked(path):
+        document = _read(path)
+        gone = [(a, key) for a, key in _keys(document) if key["sha256"].startswith(fingerprint)]
+        entries = [_entry(application, key) for application, key in gone]
+        for application, key in gone:
+            application["keys"].remove(key)
+        if gone:
+            _write(path, document)
+    return entries
+
+
+def keys_version(path: Path) -> str:
+    """Return the version of the file that a gateway shows at /readyz once it has read it. Raises OSError."""
+    return _version_of(path.read_bytes())
 
 
 def local_key(data_dir: Path, applications: Path) -> str:
@@ -88,36 +100,68 @@ def local_key(data_dir: Path, applications: Path) -> str:
     return key
 
 
+def _append(container: Any, name: str, entry: dict[str, Any], *, inline: bool = False) -> None:
+    """Append an entry to a list of tables, in the form that the list is written in."""
+    if name not in container:
+        container[name] = tomlkit.array() if inline else tomlkit.aot()
+    table = tomlkit.table() if isinstance(container[name], AoT) else tomlkit.inline_table()
+    table.update(entry)
+    container[name].append(table)
+
+
+def _entry(application: Any, key: Any) -> KeyEntry:
+    label, created = key.get("label"), key.get("created")
+    return KeyEntry(
+        str(application["id"]),
+        str(key["sha256"]),
+        tuple(map(str, key["scopes"])),
+        None if label is None else str(label),
+        None if created is None else str(created),
+    )
+
+
 def _keys(document: Any) -> Iterator[tuple[Any, Any]]:
     for application in document.get("applications", []):
         for key in application.get("keys", []):
             yield application, key
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes from changing the file meanwhile; the lock is a file beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _read(path: Path) -> Any:
     try:
-        document: Any = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
+        content = path.read_bytes() if path.exists() else b""
+        parse_applications(content)
+        document: Any = tomlkit.parse(content)
     except (OSError, ValueError) as error:
         raise KeyFileError(f"{path} can't be read: {error}") from error
-    if not _has_shape(document):
-        raise KeyFileError(f"{path} is no list of [[applications]] with an id and keys of sha256 and scopes")
     return document
 
 
-def _has_shape(document: Any) -> bool:
-    applications = document.get("applications", [])
-    return isinstance(applications, list) and all(
-        isinstance(application, dict)
-        and isinstance(application.get("id"), str)
-        and isinstance(application.get("keys", []), list)
-        and all(isinstance(key, dict) and {"sha256", "scopes"} <= key.keys() for key in application.get("keys", []))
-        for application in applications
-    )
-
-
 def _write(path: Path, document: Any) -> None:
-    """Replace the file in one step: the gateway reads it at any moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    beside.write_text(tomlkit.dumps(document))
-    beside.replace(path)
+    """Replace the file in one step, on disk when this returns: a gateway reads it at any moment."""
+    content = tomlkit.dumps(document).encode()
+    try:
+        parse_applications(content)
+    except ValueError as error:
+        raise KeyFileError(f"{path} was left as it is, since the gateway would refuse the change: {error}") from error
+    scratch = path.with_name(f".{path.name}.new")
+    with scratch.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    if path.exists():
+        shutil.copymode(path, scratch)
+    scratch.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,4 +1,4 @@
-"""`eye lag`: how far each stage is behind, in messages and in seconds."""
+"""Lag of each stage and of the spools, in messages and in seconds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from aiokafka import TopicPartition
 
+from eye.operations.spools import read_spools
 from eye.operations.topics import topic_partitions
 from eye.operations.wait_until_stored import Positions, judged_positions, stored_positions
 from schemas.settings import Settings
@@ -22,15 +23,16 @@ _READ_RECORDS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far one stage is behind in one partition.
+    """Distance of one stage from the end of one partition.
 
     `messages` are records not done yet; transaction markers are none. It is `exact`, or estimated where there
-    are very many. `seconds` is the age of the oldest of them, 0 where there is none.
+    are very many. `seconds` is the age of the oldest of them, 0 where there is none. Events in a gateway's spool wait
+    before the raw topic, in no partition.
     """
 
     stage: str
     topic: str
-    partition: int
+    partition: int | None
     position: int
     end: int
     messages: int
@@ -59,7 +61,11 @@ async def read_lag(settings: Settings) -> list[Lag]:
         _Stage("sink sessions", topics.sessions, True, stored),
     ]
     partitions = await topic_partitions(settings)
-    return [lag for stage in stages for lag in await _lags(settings, stage, partitions[stage.topic])]
+    spooled = [
+        Lag(f"spool {spool.where}", topics.raw, None, 0, spool.records, spool.records, True, spool.oldest_seconds)
+        for spool in await read_spools(settings)
+    ]
+    return spooled + [lag for stage in stages for lag in await _lags(settings, stage, partitions[stage.topic])]
 
 
 async def _lags(settings: Settings, stage: _Stage, partitions: list[TopicPartition]) -> list[Lag]:
@@ -70,7 +76,7 @@ async def _lags(settings: Settings, stage: _Stage, partitions: list[TopicPartiti
 async def _lag(lookup: Lookup, stage: _Stage, tp: TopicPartition) -> Lag:
     earliest, end = await lookup.bounds(tp)
     position = stage.positions.get(tp, earliest)
-    first = begin_of(position, earliest, end)
+    first = resume_offset(position, earliest, end)
     counted_to = min(end, first + COUNTED_OFFSETS)
     number, oldest = 0, None
     async for chunk in lookup.chunks(tp, first, counted_to, _READ_RECORDS):
@@ -92,6 +98,6 @@ async def _lag(lookup: Lookup, stage: _Stage, tp: TopicPartition) -> Lag:
     )
 
 
-def begin_of(position: int, earliest: int, end: int) -> int:
+def resume_offset(position: int, earliest: int, end: int) -> int:
     """Return where a stage goes on: at its position, or at the earliest offset when that one is gone."""
     return position if earliest <= position <= end else earliest

@@ -1,4 +1,4 @@
-"""Sending a file of events to a gateway."""
+"""Send a file of events to a gateway."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -20,72 +22,124 @@ BATCH_EVENTS = 500
 BATCH_BYTES = 1024 * 1024
 
 _ATTEMPTS_SECONDS = 60.0
+_CONNECT_SECONDS = 1.0
 
 
 class SendError(Exception):
     """The gateway can't be sent to; the message says why."""
 
 
-async def send_file(path: Path, url: str, key: str, progress: Callable[[int], None]) -> Counter[str]:
+@dataclass(frozen=True, slots=True)
+class RefusedEvent:
+    """An event that was refused: the number of its line, from 1, and why."""
+
+    line: int
+    reason: str
+
+
+class _Line(NamedTuple):
+    number: int
+    event: bytes
+
+
+async def send_file(
+    path: Path,
+    url: str,
+    key: str,
+    progress: Callable[[int], None],
+    on_refused: Callable[[RefusedEvent], None] = lambda _: None,
+) -> Counter[str]:
     """Send an NDJSON file in batches, in order; returns how many events got which status.
 
     An event without an event_id is given one, so that sending it again after a lost answer adds nothing.
-    Batches answered with 429 or 503, or not at all, are sent again for up to a minute. `progress` is told
-    the bytes of the file that are done with. Raises SendError.
+    Batches answered with 429 or 503, or not at all, are sent again for up to a minute; where nobody has listened at
+    the address from the start, for a second. `progress` is told the bytes of the file that are done with, `on_refused`
+    each event that was refused. Raises SendError.
     """
-    counts: Counter[str] = Counter()
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}, timeout=timeout) as session:
+        sender = _Sender(session, f"{url.rstrip('/')}/events/", on_refused)
         for lines, size in _batches(path):
-            counts.update(await _send(session, f"{url.rstrip('/')}/events/", lines))
+            await sender.send(lines)
             progress(size)
-    return counts
+    return sender.counts
 
 
-async def _send(session: aiohttp.ClientSession, url: str, lines: list[bytes]) -> Counter[str]:
-    """Send one batch until each of its events has a verdict."""
-    counts: Counter[str] = Counter()
-    deadline = time.monotonic() + _ATTEMPTS_SECONDS
-    while lines:
-        statuses, pause = await _attempt(session, url, lines)
-        counts.update(status for status in statuses if status != "retry")
-        lines = [line for line, status in zip(lines, statuses, strict=True) if status == "retry"]
-        if lines and time.monotonic() + pause > deadline:
-            raise SendError(f"{url} did not take {len(lines)} events within a minute")
-        if lines:
-            await asyncio.sleep(pause)
-    return counts
+class _Sender:
+    """Sends batches to one gateway, each until every event has a verdict."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, on_refused: Callable[[RefusedEvent], None]) -> None:
+        self._session, self._url, self._on_refused = session, url, on_refused
+        self._was_answered = False
+        self.counts: Counter[str] = Counter()
+
+    async def send(self, lines: list[_Line]) -> None:
+        """Send one batch. Raises SendError when the gateway refuses it, or does not take it within a minute."""
+        began = time.monotonic()
+        while lines:
+            results, pause = await self._attempt(lines, time.monotonic() - began)
+            retried: list[_Line] = []
+            for line, result in zip(lines, results, strict=True):
+                self._note(line, result, retried)
+            lines = retried
+            if lines and time.monotonic() - began + pause > _ATTEMPTS_SECONDS:
+                raise SendError(f"{self._url} did not take {len(lines)} events within a minute")
+            if lines:
+                await asyncio.sleep(pause)
+
+    def _note(self, line: _Line, result: Any, retried: list[_Line]) -> None:
+        status = result["status"]
+        if status == "retry":
+            retried.append(line)
+            return
+        self.counts[status] += 1
+        if status != "ok":
+            self._on_refused(RefusedEvent(line.number, _reason(result)))
+
+    async def _attempt(self, lines: list[_Line], seconds: float) -> tuple[list[Any], float]:
+        """Return each event's result, and the seconds to wait before those to retry are sent again."""
+        retry = [{"status": "retry"}] * len(lines)
+        body = io.BytesIO(b"\n".join(line.event for line in lines))
+        try:
+            async with self._session.post(
+                self._url, data=body, headers={"Content-Type": "application/x-ndjson"}
+            ) as response:
+                self._was_answered = True
+                answer = await response.json(content_type=None)
+                pause = float(response.headers.get("Retry-After", "1"))
+                if "results" in answer:
+                    return answer["results"], pause
+                if response.status in (429, 503):
+                    return retry, pause
+                raise SendError(
+                    f"{self._url} answered {response.status}: {answer.get('detail') or answer.get('title')}"
+                )
+        except aiohttp.InvalidURL as error:
+            raise SendError(f"{self._url} is no address") from error
+        except aiohttp.ClientConnectorError as error:
+            if not self._was_answered and seconds > _CONNECT_SECONDS:
+                raise SendError(f"{self._url}: connection refused, nobody listens there: {error}") from error
+            return retry, 1.0 if self._was_answered else 0.2
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return retry, 1.0
 
 
-async def _attempt(session: aiohttp.ClientSession, url: str, lines: list[bytes]) -> tuple[list[str], float]:
-    """Return each event's status, and the seconds to wait before those to retry are sent again."""
-    try:
-        async with session.post(
-            url, data=io.BytesIO(b"\n".join(lines)), headers={"Content-Type": "application/x-ndjson"}
-        ) as response:
-            answer = await response.json(content_type=None)
-            pause = float(response.headers.get("Retry-After", "1"))
-            if "results" in answer:
-                return [result["status"] for result in answer["results"]], pause
-            if response.status in (429, 503):
-                return ["retry"] * len(lines), pause
-            raise SendError(f"{url} answered {response.status}: {answer.get('detail') or answer.get('title')}")
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        if isinstance(error, aiohttp.InvalidURL):
-            raise SendError(f"{url} is no address") from error
-        return ["retry"] * len(lines), 1.0
+def _reason(result: Any) -> str:
+    """Return status, and code, path and message of each violation."""
+    errors = [f"{error['code']} at {error['path'] or '$'}: {error['message']}" for error in result.get("errors", [])]
+    return f"{result['status']}: {'; '.join(errors)}" if errors else str(result["status"])
 
 
-def _batches(path: Path) -> Iterator[tuple[list[bytes], int]]:
+def _batches(path: Path) -> Iterator[tuple[list[_Line], int]]:
     """Yield the file's events in batches, each with the bytes it took in the file."""
-    lines: list[bytes] = []
+    lines: list[_Line] = []
     size = read = 0
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             read += len(line)
             if event := line.strip():
-                lines.append(_with_id(event))
-                size += len(lines[-1])
+                lines.append(_Line(number, _with_id(event)))
+                size += len(lines[-1].event)
             if len(lines) == BATCH_EVENTS or size >= BATCH_BYTES:
                 yield lines, read
                 lines, size, read = [], 0, 0

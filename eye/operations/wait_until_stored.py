@@ -21,21 +21,21 @@ _POLL_SECONDS = 0.1
 _CONNECT_SECONDS = 5
 
 
-class NotSettled(Exception):
+class NotStoredInTime(Exception):
     """Something did not arrive in time; the message says what and where."""
 
 
-async def wait_until_settled(settings: Settings, seconds: float = 60.0) -> None:
-    """Wait until everything that is in the raw topic now is in Postgres. Raises NotSettled."""
+async def wait_until_stored(settings: Settings, seconds: float = 60.0) -> None:
+    """Wait until everything that is in the raw topic now is in Postgres. Raises NotStoredInTime."""
     deadline = asyncio.get_running_loop().time() + seconds
     async with Lookup(settings) as lookup:
         raw = {tp: (await lookup.bounds(tp))[1] for tp in _partitions(settings, topic_names(settings).raw)}
         await _reach(raw, lambda: judged_positions(settings), deadline)
-    await wait_until_stored(settings, deadline - asyncio.get_running_loop().time())
+    await wait_until_verdicts_stored(settings, deadline - asyncio.get_running_loop().time())
 
 
-async def wait_until_stored(settings: Settings, seconds: float = 60.0) -> None:
-    """Wait until everything that the stream has published by now is in Postgres. Raises NotSettled."""
+async def wait_until_verdicts_stored(settings: Settings, seconds: float = 60.0) -> None:
+    """Wait until everything that the stream has published by now is in Postgres. Raises NotStoredInTime."""
     topics = topic_names(settings)
     deadline = asyncio.get_running_loop().time() + seconds
     async with Lookup(settings) as lookup:
@@ -76,7 +76,7 @@ async def _reach(wanted: Positions, positions: Callable[[], Awaitable[Positions]
             return
         if asyncio.get_running_loop().time() > deadline:
             tp = short[0]
-            raise NotSettled(f"{tp.topic}:{tp.partition} is at {reached.get(tp, 0)}, and goes on to {wanted[tp]}")
+            raise NotStoredInTime(f"{tp.topic}:{tp.partition} is at {reached.get(tp, 0)}, and goes on to {wanted[tp]}")
         await asyncio.sleep(_POLL_SECONDS)
 
 

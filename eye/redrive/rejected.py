@@ -121,7 +121,7 @@ async def next_batch(
     return await (await cursor.execute(_BATCH.encode(), parameters)).fetchall()
 
 
-async def note_attempts(connection: AsyncConnection, run: str, events: Sequence[RejectedEvent]) -> None:
+async def record_attempts(connection: AsyncConnection, run: str, events: Sequence[RejectedEvent]) -> None:
     """Count one more attempt for each event."""
     ids, applications = [event.row_id for event in events], [event.application for event in events]
     await connection.execute(_TRIED, (run, ids, applications))

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import psycopg
 from psycopg import AsyncConnection
 
-from eye.redrive.rejected import RejectedEvent, count_by_partition, next_batch, note_attempts, retry_of
+from eye.redrive.rejected import RejectedEvent, count_by_partition, next_batch, record_attempts, retry_of
 from eye.redrive.transform import Step
-from eye.replay.run import Outcome, Watcher
 from eye.runs import runs
 from eye.runs.errors import ReplayError
-from eye.runs.rejudging import Judged, Judging, Publisher
+from eye.runs.lifecycle import Outcome, Watcher, complete_run
+from eye.runs.rejudging import Rejudged, Rejudger, VerdictPublisher
 from eye.runs.selection import Selection
-from eye.runs.targets import Found
-from eye.runs.throttle import Pace
+from eye.runs.targets import CheckResult
+from eye.runs.throttle import Throttle
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from schemas.verdict import Accepted
@@ -28,7 +26,7 @@ from sinks.postgres.pool import Pool, lend
 from sinks.tables.corrections import lock_verdicts, replace_verdicts
 
 REDRIVE = "redrive"
-"""How a run of this kind is recorded, beside the targets of replays."""
+"""Target that a run of this kind is recorded with, beside the targets of replays."""
 
 _PROOF = """
 select (select count(*) from eye.redrive_attempts where last_run = %(run)s), count(*), count(copies.number),
@@ -50,17 +48,17 @@ class Redrive:
         self._settings, self._pool, self._watcher = settings, pool, watcher
         self._raw = topic_names(settings).raw
 
-    async def look(self, selection: Selection, steps: Sequence[Step]) -> Found:
+    async def check(self, selection: Selection, steps: Sequence[Step]) -> CheckResult:
         """Return what would become of the selected events, and change nothing."""
-        judging, found = Judging(self._settings, "", redrive=True), Found()
+        rejudger, found = Rejudger(self._settings, "", redrive=True), CheckResult()
         counts = await self._plan(selection)
-        self._watcher.stage("looking", sum(tried for _, tried, _ in counts))
+        self._watcher.stage("checking", sum(tried for _, tried, _ in counts))
         found.kinds["tried often enough"] += sum(exhausted for _, _, exhausted in counts)
         for partition, _, _ in counts:
             offset = 0
-            while batch := await self._batch(selection, "", partition, offset, Pace().chunk_records):
+            while batch := await self._batch(selection, "", partition, offset, Throttle().chunk_records):
                 for event in batch:
-                    found.add(_example(event, judging.judge(retry_of(event, self._raw, steps)), bool(steps)))
+                    found.add(_example(event, rejudger.judge(retry_of(event, self._raw, steps)), bool(steps)))
                 self._watcher.advance(len(batch))
                 offset = batch[-1].source_offset + 1
         return found
@@ -73,12 +71,12 @@ class Redrive:
             raise ReplayError("each of the selected events has been tried often enough")
         self._watcher.ask(f"Try {number:,} rejected events again?")
         kept = options | {"steps": msgspec.to_builtins(list(steps))}
-        return await self._bring_to_its_end(await runs.begin(self._pool, REDRIVE, selection, kept, []))
+        return await self._complete(await runs.begin(self._pool, REDRIVE, selection, kept, []))
 
     async def resume(self, run: str) -> Outcome:
         """Go on with a run that was stopped, or whose process died."""
         await runs.resume(self._pool, run)
-        return await self._bring_to_its_end(run)
+        return await self._complete(run)
 
     async def _plan(self, selection: Selection) -> list[tuple[int, int, int]]:
         async with lend(self._pool) as connection:
@@ -87,32 +85,28 @@ class Redrive:
             raise ReplayError(f"nothing is selected: no rejected event is left in {selection}")
         return counts
 
-    async def _bring_to_its_end(self, run: str) -> Outcome:
-        self._watcher.started(run)
-        publisher = Publisher(self._settings, run)
+    async def _complete(self, run: str) -> Outcome:
+        return await complete_run(self._pool, run, self._watcher, lambda: self._publish_and_redrive(run))
+
+    async def _publish_and_redrive(self, run: str) -> Outcome:
+        publisher = VerdictPublisher(self._settings, run)
         try:
-            outcome = await self._redrive(await runs.get(self._pool, run), publisher)
-        except BaseException:
-            with suppress(psycopg.Error):  # then it stays as it is, and can be resumed all the same
-                await runs.end(self._pool, run, runs.STOPPED)
-            raise
+            return await self._redrive(await runs.get(self._pool, run), publisher)
         finally:
             await publisher.close()
-        await runs.end(self._pool, run, runs.DONE if outcome.proven else runs.FAILED, outcome)
-        return outcome
 
-    async def _redrive(self, run: runs.Run, publisher: Publisher) -> Outcome:
-        judging = Judging(self._settings, run.run, redrive=True)
+    async def _redrive(self, run: runs.Run, publisher: VerdictPublisher) -> Outcome:
+        rejudger = Rejudger(self._settings, run.run, redrive=True)
         steps = msgspec.convert(run.options.get("steps", []), list[Step])
-        pace = Pace(run.options.get("rate"))
+        throttle = Throttle(run.options.get("rate"))
         async with lend(self._pool) as connection:
             counts = await count_by_partition(connection, run.selection)
         self._watcher.stage("redriving", sum(tried for _, tried, _ in counts))
         for partition, _, _ in counts:
             await publisher.open(partition)
-            while done := await self._redrive_batch(run, partition, pace.chunk_records, steps, judging, publisher):
+            while done := await self._redrive_batch(run, partition, throttle.chunk_records, steps, rejudger, publisher):
                 self._watcher.advance(done)
-                await pace.keep(done)
+                await throttle.wait(done)
         return await self._outcome(run.run)
 
     async def _redrive_batch(
@@ -121,8 +115,8 @@ class Redrive:
         partition: int,
         limit: int,
         steps: Sequence[Step],
-        judging: Judging,
-        publisher: Publisher,
+        rejudger: Rejudger,
+        publisher: VerdictPublisher,
     ) -> int:
         """Try the next events of a partition, all or nothing; returns how many there were."""
         async with lend(self._pool) as connection, connection.transaction():
@@ -130,9 +124,9 @@ class Redrive:
             await lock_verdicts(connection, partition, exclusive=True)
             batch = await next_batch(connection, run.selection, run.run, partition, 0, limit)
             if batch:
-                judged = [judging.judge(retry_of(event, self._raw, steps)) for event in batch]
+                judged = [rejudger.judge(retry_of(event, self._raw, steps)) for event in batch]
                 passed = [one for one in judged if isinstance(one.verdict, Accepted)]
-                await note_attempts(connection, run.run, batch)
+                await record_attempts(connection, run.run, batch)
                 await publisher.publish(passed, batch[-1].source_offset + 1)
                 await replace_verdicts(connection, [one.row for one in passed])
         return len(batch)
@@ -158,8 +152,8 @@ class Redrive:
         )
 
 
-def the_end(moment: datetime | None) -> datetime:
-    """Return up to when events are selected: what is rejected while a run goes on is not its own."""
+def end_of_selection(moment: datetime | None) -> datetime:
+    """Return the end of the selected times; events rejected while a run goes on are not its own."""
     return moment or datetime.now(UTC)
 
 
@@ -170,7 +164,7 @@ async def _proof(connection: AsyncConnection, run: str) -> tuple[int, int, int, 
     return tried, expected, present, twice
 
 
-def _example(event: RejectedEvent, judged: Judged, transformed: bool) -> Found:
+def _example(event: RejectedEvent, judged: Rejudged, transformed: bool) -> CheckResult:
     accepted = isinstance(judged.verdict, Accepted)
     example: dict[str, Any] = {
         "event_id": event.event_id,
@@ -183,4 +177,4 @@ def _example(event: RejectedEvent, judged: Judged, transformed: bool) -> Found:
     if transformed:
         example |= {"before": event.raw, "after": (judged.raw.value or b"").decode("utf-8", "replace")}
     kinds = Counter({"rejected -> accepted": 1} if accepted else {"rejected -> rejected": 1})
-    return Found(kinds, expected=1, missing=int(accepted), sample=[example])
+    return CheckResult(kinds, expected=1, missing=int(accepted), sample=[example])

@@ -14,7 +14,7 @@ import msgspec
 from eye.runs.errors import ReplayError
 
 FIXED = ("session_id", "event_id")
-"""What makes an event this one, in this partition: no step may touch it."""
+"""Fields that identify an event and choose its partition; no step may change them."""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

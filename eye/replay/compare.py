@@ -1,4 +1,4 @@
-"""Verdicts of today against what is stored of the same raw records."""
+"""Compare today's verdicts with the stored ones of the same raw records."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 
-from eye.runs.rejudging import Judged
-from eye.runs.targets import Found
+from eye.runs.rejudging import Rejudged
+from eye.runs.targets import CheckResult
 from schemas.verdict import Accepted
 from sinks.tables.corrections import load_again
 
@@ -57,39 +57,39 @@ select new.source_offset as source_offset, {
 """.encode()
 
 
-Taken = tuple[bool, bytes, bytes]
-"""Whether an event passed, its id and its application."""
+SeenEvent = tuple[bool, bytes, bytes]
+"""True for an accepted event, then its id and its application."""
 
 ACCEPTED, REJECTED, NONE = "accepted", "rejected", "none"
 
 
 async def compare(
-    connection: AsyncConnection, judged: Sequence[Judged], taken: set[Taken]
-) -> tuple[list[Judged], Found]:
+    connection: AsyncConnection, judged: Sequence[Rejudged], seen: set[SeenEvent]
+) -> tuple[list[Rejudged], CheckResult]:
     """Return the verdicts that have to replace what is stored, in order, and what was found.
 
     The raw records are of one partition. A duplicate of an event that is stored under another record is left alone,
-    and so is what was redriven. `taken` are the events that have changed already and are not stored yet; those of this
+    and so is what was redriven. `seen` are the events that have changed already and are not stored yet; those of this
     call are added. Needs a transaction, for its temporary tables.
     """
     await load_again(connection, [one.row for one in judged])
     cursor = connection.cursor(row_factory=namedtuple_row)
     stored: dict[int, Any] = {row[0]: row for row in await (await cursor.execute(_STORED)).fetchall()}
-    changed, found = [], Found()
+    changed, found = [], CheckResult()
     for one in judged:
         old, new = stored[one.raw.offset], ACCEPTED if isinstance(one.verdict, Accepted) else REJECTED
         key = (new == ACCEPTED, one.row.event_id, one.row.application)
-        before, same = _before(old, new, key in taken)
+        before, same = _before(old, new, key in seen)
         found.kinds[_kind(before, new, same)] += 1
         found.expected += before != "duplicate"
         if not same:
-            taken.add(key)
+            seen.add(key)
             changed.append(one)
-            found.add(Found(missing=1, sample=[_example(one, before, new, old)]))
+            found.add(CheckResult(missing=1, sample=[_example(one, before, new, old)]))
     return changed, found
 
 
-def _before(old: Any, new: str, taken: bool) -> tuple[str, bool]:
+def _before(old: Any, new: str, seen: bool) -> tuple[str, bool]:
     """Return what was stored of a raw record, and whether it may stay."""
     if old.redriven:
         return "redriven", True
@@ -97,7 +97,7 @@ def _before(old: Any, new: str, taken: bool) -> tuple[str, bool]:
         return ACCEPTED, new == ACCEPTED and not old.event_differs
     if old.own_rejected:
         return REJECTED, new == REJECTED and not old.rejected_differs
-    if taken or old.any_event or (new == REJECTED and old.any_rejected):
+    if seen or old.any_event or (new == REJECTED and old.any_rejected):
         return "duplicate", True
     return NONE, False
 
@@ -108,7 +108,7 @@ def _kind(before: str, new: str, same: bool) -> str:
     return before if same else f"{before} -> {new}"
 
 
-def _example(one: Judged, before: str, new: str, old: Any) -> dict[str, Any]:
+def _example(one: Rejudged, before: str, new: str, old: Any) -> dict[str, Any]:
     codes = [] if isinstance(one.verdict, Accepted) else one.verdict.codes
     return {
         "event_id": one.verdict.event_id,

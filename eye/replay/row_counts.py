@@ -1,4 +1,4 @@
-"""Which of the rows that records lead to are in Postgres, and how often."""
+"""Count in Postgres the rows that replayed records lead to: present, missing, stored twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import LiteralString
 
 from psycopg import AsyncConnection
 
-from eye.runs.targets import Found
+from eye.runs.targets import CheckResult
 from sinks.postgres import arrays
 from sinks.tables.events import EventRow
 from sinks.tables.rejected_events import RejectedRow
@@ -51,17 +51,17 @@ select count(*) from (select from eye.events group by event_id, application havi
 """
 
 
-async def find_events(connection: AsyncConnection, rows: Sequence[EventRow]) -> Found:
+async def check_events(connection: AsyncConnection, rows: Sequence[EventRow]) -> CheckResult:
     """Look for events; one that Postgres refused is there as a rejected one."""
     return await _find(connection, "events", _EVENTS, rows)
 
 
-async def find_rejected(connection: AsyncConnection, rows: Sequence[RejectedRow]) -> Found:
+async def check_rejected(connection: AsyncConnection, rows: Sequence[RejectedRow]) -> CheckResult:
     """Look for rejected events."""
     return await _find(connection, "rejected_events", _REJECTED, rows)
 
 
-async def find_sessions(connection: AsyncConnection, rows: Sequence[SessionRow]) -> Found:
+async def check_sessions(connection: AsyncConnection, rows: Sequence[SessionRow]) -> CheckResult:
     """Look for sessions; a newer summary will do."""
     wanted = ([row.session_id for row in rows], [row.revision for row in rows])
     missing = await (await connection.execute(_SESSIONS, wanted)).fetchall()
@@ -77,7 +77,7 @@ async def count_doubled_events(connection: AsyncConnection) -> int:
 
 async def _find(
     connection: AsyncConnection, table: str, query: LiteralString, rows: Sequence[EventRow] | Sequence[RejectedRow]
-) -> Found:
+) -> CheckResult:
     """Look for rows by their keys; those whose verdict was replaced are not expected."""
     keys = arrays.uuids([row.event_id for row in rows]), arrays.texts([row.application for row in rows])
     places = arrays.int4s([row.source[0] for row in rows]), arrays.int8s([row.source[1] for row in rows])
@@ -92,7 +92,7 @@ async def _find(
     return _found(table, len(found), missing, twice=sum(copies > 1 for _, _, copies, _ in found))
 
 
-def _found(table: str, expected: int, missing: Sequence[tuple[str, str]], twice: int = 0) -> Found:
+def _found(table: str, expected: int, missing: Sequence[tuple[str, str]], twice: int = 0) -> CheckResult:
     kinds = Counter({f"{table}: there": expected - len(missing), f"{table}: missing": len(missing)})
     sample = [{"table": table, "missing": id, "application": application} for id, application in missing]
-    return Found(+kinds, expected, len(missing), twice, sample)
+    return CheckResult(+kinds, expected, len(missing), twice, sample)

@@ -1,4 +1,4 @@
-"""Records into a file, one JSON object a line."""
+"""Write records to a file, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import msgspec
 from eye.runs import runs
 from eye.runs.errors import ReplayError
 from eye.runs.plan import Span
-from eye.runs.targets import Found, Target
+from eye.runs.targets import CheckResult, Target
 from schemas.record import RawRecord
 from sinks.positions import Position
 from sinks.postgres.pool import Pool, lend
 from stream.runner.chunk import Chunk
 
 
-class Line(msgspec.Struct):
+class ExportedRecord(msgspec.Struct):
     """A record as a line: `value` is its JSON as it stands, or a text where it is none, or base64 of no text.
 
     `timestamp` is in milliseconds since 1970, as Kafka keeps it.
@@ -56,15 +56,15 @@ class ToFile(Target):
             await position.advance(connection, chunk, 0)
             await runs.set_option(connection, self._run, bytes=file.tell())
 
-    async def look(self, chunk: Chunk) -> Found:
+    async def check(self, chunk: Chunk) -> CheckResult:
         """Count the lines of a chunk."""
-        return Found(Counter({f"{chunk.topic}: lines": len(chunk.records)}), expected=len(chunk.records))
+        return CheckResult(Counter({f"{chunk.topic}: lines": len(chunk.records)}), expected=len(chunk.records))
 
-    async def finish(self, run: str, spans: Sequence[Span]) -> Found:
+    async def finish(self, run: str, spans: Sequence[Span]) -> CheckResult:
         """Hold the file's lines against what was selected."""
         selected = (await runs.get(self._pool, run)).selected
         lines, twice = _count(self._path)
-        return Found(missing=selected - lines, twice=twice)
+        return CheckResult(missing=selected - lines, twice=twice)
 
     async def close(self) -> None:
         """Close the file."""
@@ -86,7 +86,7 @@ def _encode(record: RawRecord) -> bytes:
     headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
     key = None if record.key is None else record.key.decode("utf-8", "replace")
     place = (record.topic, record.partition, record.offset, record.timestamp)
-    return msgspec.json.encode(Line(*place, key, headers, _value(record.value))) + b"\n"
+    return msgspec.json.encode(ExportedRecord(*place, key, headers, _value(record.value))) + b"\n"
 
 
 def _value(value: bytes | None) -> Any:

@@ -1,12 +1,12 @@
-"""Verdicts and sessions from their topics into Postgres, as the sinks store them."""
+"""Store verdicts and sessions from their topics in Postgres, as the sinks do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eye.replay.row_counts import count_doubled_events, find_events, find_rejected, find_sessions
+from eye.replay.row_counts import check_events, check_rejected, check_sessions, count_doubled_events
 from eye.runs.plan import Span
-from eye.runs.targets import Found, Target
+from eye.runs.targets import CheckResult, Target
 from schemas.settings import Settings
 from sinks.chunk_store import store_chunk
 from sinks.positions import Position, begin_positions_after_run
@@ -34,29 +34,29 @@ class ToSink(Target):
         """Store a chunk by the sinks' own writer."""
         await store_chunk(self._pool, self._tables[chunk.topic], chunk, position, self._max_refused_share)
 
-    async def look(self, chunk: Chunk) -> Found:
+    async def check(self, chunk: Chunk) -> CheckResult:
         """Look for the rows of a chunk."""
         rows = self._tables[chunk.topic].make_rows(chunk.records).rows
         if not rows:
-            return Found()
+            return CheckResult()
         async with lend(self._pool) as connection:
             match rows[0]:
                 case EventRow():
-                    return await find_events(connection, rows)
+                    return await check_events(connection, rows)
                 case RejectedRow():
-                    return await find_rejected(connection, rows)
+                    return await check_rejected(connection, rows)
                 case SessionRow():
-                    return await find_sessions(connection, rows)
+                    return await check_sessions(connection, rows)
         raise AssertionError("there are three tables")
 
-    async def finish(self, run: str, spans: Sequence[Span]) -> Found:
+    async def finish(self, run: str, spans: Sequence[Span]) -> CheckResult:
         """Restore the sinks' positions where all was replayed; returns what is stored twice in all."""
         if not self._everything:
-            return Found()
+            return CheckResult()
         async with lend(self._pool) as connection:
             for topic in {span.topic for span in spans}:
                 await begin_positions_after_run(connection, self._tables[topic].sink, topic, run)
-            return Found(twice=await count_doubled_events(connection))
+            return CheckResult(twice=await count_doubled_events(connection))
 
     async def close(self) -> None:
         """Nothing is held between chunks."""

@@ -1,13 +1,13 @@
-"""Raw records through today's rules: what is judged otherwise than before is published again, and replaced."""
+"""Judge raw records by today's rules; publish and replace verdicts that differ from the stored ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eye.replay.compare import Taken, compare
+from eye.replay.compare import SeenEvent, compare
 from eye.runs.plan import Span
-from eye.runs.rejudging import Judging, Publisher
-from eye.runs.targets import Found, Target
+from eye.runs.rejudging import Rejudger, VerdictPublisher
+from eye.runs.targets import CheckResult, Target
 from schemas.settings import Settings
 from sinks.positions import Position
 from sinks.postgres.pool import Pool, lend
@@ -25,13 +25,13 @@ class ToStream(Target):
 
     def __init__(self, settings: Settings, pool: Pool, run: str) -> None:
         self._pool = pool
-        self._judging = Judging(settings, run)
-        self._publisher = Publisher(settings, run)
-        self._looked_at: set[Taken] = set()
+        self._rejudger = Rejudger(settings, run)
+        self._publisher = VerdictPublisher(settings, run)
+        self._seen: set[SeenEvent] = set()
 
     async def replay(self, chunk: Chunk, position: Position) -> None:
         """Replace the verdicts of a chunk that differ from those of today."""
-        judged = [self._judging.judge(raw) for raw in chunk.records]
+        judged = [self._rejudger.judge(raw) for raw in chunk.records]
         await self._publisher.open(chunk.partition)
         async with lend(self._pool) as connection, connection.transaction():
             await lock_verdicts(connection, chunk.partition, exclusive=True)
@@ -40,18 +40,18 @@ class ToStream(Target):
             await self._publisher.publish(changed, chunk.next_offset)
             await replace_verdicts(connection, [one.row for one in changed])
 
-    async def look(self, chunk: Chunk) -> Found:
+    async def check(self, chunk: Chunk) -> CheckResult:
         """Hold today's verdicts against what is stored."""
         if not chunk.records:
-            return Found()
-        judged = [self._judging.judge(raw) for raw in chunk.records]
+            return CheckResult()
+        judged = [self._rejudger.judge(raw) for raw in chunk.records]
         async with lend(self._pool) as connection, connection.transaction(force_rollback=True):
-            _, found = await compare(connection, judged, self._looked_at)
+            _, found = await compare(connection, judged, self._seen)
         return found
 
-    async def finish(self, run: str, spans: Sequence[Span]) -> Found:
+    async def finish(self, run: str, spans: Sequence[Span]) -> CheckResult:
         """Nothing is left to do."""
-        return Found()
+        return CheckResult()
 
     async def close(self) -> None:
         """Let go of the producer."""

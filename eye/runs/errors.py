@@ -1,4 +1,4 @@
-"""What keeps a replay from being done."""
+"""Errors of replays and redrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live line, to which a replay gives way."""
+"""Lag of the live stream and sinks, for which a replay waits."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _STANDS_STILL_SECONDS = 5.0
 """A partition whose position has not moved for so long is one that nobody works on: no replay waits for it."""
 
 
-class LiveLine:
+class LiveLag:
     """Tells whether the stream and the sinks keep up: nothing they have not done yet is older than `most_lag` seconds.
 
-    `lookup` is its own, to read single records beside the replay; `told` is called with True when a wait begins and
+    `lookup` is its own, to read single records beside the replay; `on_wait` is called with True when a wait begins and
     False at its end.
     """
 
     def __init__(
-        self, settings: Settings, lookup: Lookup, pool: Pool, most_lag: float, told: Callable[[bool], None]
+        self, settings: Settings, lookup: Lookup, pool: Pool, most_lag: float, on_wait: Callable[[bool], None]
     ) -> None:
-        self._settings, self._lookup, self._pool, self._told = settings, lookup, pool, told
+        self._settings, self._lookup, self._pool, self._on_wait = settings, lookup, pool, on_wait
         self._most_lag = timedelta(seconds=most_lag)
         self._stages: dict[TopicPartition, _Stage] = {}
         self._checked_at = -_CHECK_SECONDS
 
-    async def give_way(self) -> None:
+    async def wait_until_low(self) -> None:
         """Wait while the line is behind and moves. Raises KafkaError, psycopg.Error."""
         if not self._most_lag or time.monotonic() - self._checked_at < _CHECK_SECONDS:
             return
@@ -49,11 +49,11 @@ class LiveLine:
         try:
             while await self._is_behind():
                 if not waits:
-                    self._told(waits := True)
+                    self._on_wait(waits := True)
                 await asyncio.sleep(_POLL_SECONDS)
         finally:
             if waits:
-                self._told(False)
+                self._on_wait(False)
         self._checked_at = time.monotonic()
 
     async def _is_behind(self) -> bool:
@@ -91,7 +91,7 @@ class LiveLine:
 
 
 class _Stage:
-    """How far the line has come in one partition."""
+    """Position of the live line in one partition."""
 
     def __init__(self) -> None:
         self._position, self._since = -1, 0.0
@@ -104,7 +104,7 @@ class _Stage:
 
     @property
     def moves(self) -> bool:
-        """Whether it has moved lately."""
+        """True when the position has moved lately."""
         return time.monotonic() - self._since < _STANDS_STILL_SECONDS
 
     @property

@@ -1,4 +1,4 @@
-"""Which offsets a selection comes to, before anything is touched."""
+"""Plan of a run: the offsets that a selection covers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.settings import Settings
 from stream.runner.kafka_reader import Lookup
 
 _CLOCKS_APART = timedelta(minutes=10)
-"""How far a record's own time may be ahead of the time that Kafka has noted for it."""
+"""Most that a record's own time may be ahead of the time that Kafka has noted for it."""
 
 
 class Span(NamedTuple):

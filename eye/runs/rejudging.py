@@ -1,4 +1,4 @@
-"""Raw records by today's rules, and their verdicts published again under a run's name."""
+"""Judge raw records by today's rules, and publish their verdicts again in the name of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stream.checkpoint import Checkpoint, OutgoingRecord
 from stream.verdict_records import verdict_record
 
 
-class Judged(NamedTuple):
+class Rejudged(NamedTuple):
     """A raw record with its verdict of today, the row that comes to, and the record to publish."""
 
     raw: RawRecord
@@ -28,7 +28,7 @@ class Judged(NamedTuple):
     outgoing: OutgoingRecord
 
 
-class Judging:
+class Rejudger:
     """Judges raw records by the rules that the settings name now, on behalf of a run."""
 
     def __init__(self, settings: Settings, run: str, *, redrive: bool = False) -> None:
@@ -37,7 +37,7 @@ class Judging:
         self._rules = settings.rules()
         self._headers = [(REPLAY, run.encode()), *([(REDRIVE, run.encode())] if redrive else [])]
 
-    def judge(self, raw: RawRecord) -> Judged:
+    def judge(self, raw: RawRecord) -> Rejudged:
         """Judge one raw record."""
         envelope = open_envelope(raw)
         verdict = judge_value(raw.value or b"", envelope, self._rules)
@@ -47,10 +47,10 @@ class Judging:
         topic = self._topics.validated if accepted else self._topics.rejected
         record = Record(topic, raw.partition, raw.offset, raw.timestamp, *outgoing)
         [row] = (event_rows([record]) if accepted else rejected_rows([record])).rows
-        return Judged(raw, verdict, row, outgoing)
+        return Rejudged(raw, verdict, row, outgoing)
 
 
-class Publisher:
+class VerdictPublisher:
     """Publishes verdicts again, each once for a run: the raw offset is committed in the same Kafka transaction.
 
     Transactional id and group are the run's own; the live stream's are not touched.
@@ -74,7 +74,7 @@ class Publisher:
             await self._checkpoint.open()
             self._published_to = (await committed_offsets(self._settings, self._group)).get(tp, 0)
 
-    async def publish(self, judged: Sequence[Judged], next_offset: int) -> None:
+    async def publish(self, judged: Sequence[Rejudged], next_offset: int) -> None:
         """Publish verdicts in the open partition; those that the run has published already are left out."""
         assert self._checkpoint is not None, "the publisher is not open"
         new = [one for one in judged if one.raw.offset >= self._published_to]

@@ -94,7 +94,7 @@ class Run(msgspec.Struct):
 
 
 class RunPartition(msgspec.Struct):
-    """How far a run has come in one partition."""
+    """Progress of a run in one partition."""
 
     topic: str
     partition: int
@@ -188,7 +188,7 @@ async def still_running(connection: AsyncConnection, run: str) -> None:
 
 
 class RunPosition(Position):
-    """How far a run has come in one partition; moves with the rows, and only for as long as the run is to go on."""
+    """Position of a run in one partition; it moves in the transaction of the rows, while the run is not cancelled."""
 
     def __init__(self, run: str) -> None:
         self._run = run

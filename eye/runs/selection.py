@@ -1,4 +1,4 @@
-"""What is to be replayed: the records that an operator picks out of a topic."""
+"""Selection of the records to replay or redrive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RAW, VALIDATED, REJECTED, SESSIONS = "events.raw", "events.validated", "events.r
 
 
 class Selection(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which records: those of these topics that meet every condition that is given.
+    """Records of these topics that meet every given condition.
 
     `topics` are named without a prefix. Offsets and times go from the first, inclusive, to the last, exclusive. An
     event's time is that of its reception, a session's that of its latest event. With `all` there is no condition.
@@ -36,7 +36,7 @@ class Selection(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def takes_every_record(self) -> bool:
-        """Whether no record of the partitions is left out."""
+        """True when no record of the partitions is left out."""
         return self.conditions == []
 
     @property

@@ -1,4 +1,4 @@
-"""Where replayed records go."""
+"""Targets of a replay, and the result of checking one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SAMPLE = 10
 
 
 @dataclass
-class Found:
-    """What was found where replayed records lead: how many of each kind, and a few examples of what differs.
+class CheckResult:
+    """Counts of rows that replayed records lead to, by kind, and a few examples of those that differ.
 
     `kinds` are a few words each; `missing` and `twice` count what a proof must not find.
     """
@@ -29,15 +29,15 @@ class Found:
 
     @property
     def present(self) -> int:
-        """How many of the expected rows are there."""
+        """Number of expected rows that are present."""
         return self.expected - self.missing
 
     @property
     def proves(self) -> bool:
-        """Whether each expected row is there, and none twice."""
+        """True when each expected row is present, and none twice."""
         return self.missing == 0 and self.twice == 0
 
-    def add(self, other: Found) -> None:
+    def add(self, other: CheckResult) -> None:
         """Take in what was found elsewhere."""
         self.kinds += other.kinds
         self.expected += other.expected
@@ -55,10 +55,10 @@ class Target(Protocol):
         Doing it again after it was cut off changes nothing more. Raises ReplayError, KafkaError or psycopg.Error.
         """
 
-    async def look(self, chunk: Chunk) -> Found:
+    async def check(self, chunk: Chunk) -> CheckResult:
         """Hold what `replay` leads to against what is there, changing nothing."""
 
-    async def finish(self, run: str, spans: Sequence[Span]) -> Found:
+    async def finish(self, run: str, spans: Sequence[Span]) -> CheckResult:
         """Do what is left to do after the last chunk, and return what only the whole shows."""
 
     async def close(self) -> None:

@@ -1,33 +1,33 @@
-"""How fast a run goes."""
+"""Speed limit of a run."""
 
 from __future__ import annotations
 
 import asyncio
 
-from eye.runs.live_lag import LiveLine
+from eye.runs.live_lag import LiveLag
 
 CHUNK_RECORDS = 2_000
 """Most records of one transaction: few enough that the live line, which may have to wait for it, hardly notices."""
 
 
-class Pace:
-    """Keeps to a rate, in records per second (None: as fast as it goes), and gives way to the live line."""
+class Throttle:
+    """Keeps to a rate, in records per second (None: as fast as it goes), and waits while the live line is behind."""
 
-    def __init__(self, rate: float | None = None, line: LiveLine | None = None) -> None:
-        self._rate, self._line = rate, line
+    def __init__(self, rate: float | None = None, live_lag: LiveLag | None = None) -> None:
+        self._rate, self._live_lag = rate, live_lag
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
         self._done = 0
 
     @property
     def chunk_records(self) -> int:
-        """How many records to take at once, so that a slow pace is an even one."""
+        """Number of records to take at once; small for a low rate, so that the load is even."""
         return CHUNK_RECORDS if self._rate is None else max(1, min(CHUNK_RECORDS, int(self._rate)))
 
-    async def keep(self, records: int) -> None:
+    async def wait(self, records: int) -> None:
         """Wait until so many records more may have been done, and the line keeps up."""
         self._done += records
         if self._rate is not None:
             await asyncio.sleep(self._began + self._done / self._rate - self._clock())
-        if self._line is not None:
-            await self._line.give_way()
+        if self._live_lag is not None:
+            await self._live_lag.wait_until_low()

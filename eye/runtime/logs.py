@@ -1,4 +1,4 @@
-"""How the processes log: one line each, to standard error; for people at a terminal, as JSON for programs."""
+"""Logging of the processes: one line a record to standard error, as text at a terminal, else as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _JSON = "{levelname}{name}{message}"
 
-_TALKATIVE = {
+_LEAST_LEVELS = {
     "faust": logging.WARNING,
     "mode": logging.ERROR,
     "aiokafka": logging.WARNING,
@@ -30,7 +30,7 @@ def configure_logs(level: str, form: LogFormat) -> None:
     handler.setFormatter(_json_formatter() if is_json(form) else logging.Formatter(_TEXT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     if level != "DEBUG":
-        for name, least in _TALKATIVE.items():
+        for name, least in _LEAST_LEVELS.items():
             logging.getLogger(name).setLevel(least)
 
 
@@ -39,7 +39,7 @@ def is_json(form: LogFormat) -> bool:
     return form == "json" or (form == "auto" and not sys.stderr.isatty())
 
 
-def log_what_ends_threads() -> None:
+def log_thread_crashes() -> None:
     """Have an exception that ends a thread logged as any other."""
     threading.excepthook = lambda end: log.critical("a thread has ended: %r", end.exc_value, exc_info=end.exc_value)
 

@@ -1,4 +1,4 @@
-"""What every process says of itself in its metrics: its build, what it uses, and the room on its disks."""
+"""Metrics that every process has: its build, its use of CPU and memory, and the free space on its disks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Info, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from eye.operations.disk import room_at
+from eye.operations.disk import disk_space
 from schemas.settings import Settings
 
 
@@ -41,7 +41,7 @@ class DiskCollector(Collector):
         size = GaugeMetricFamily("eye_disk_size_bytes", "Size of a directory's disk.", labels=["what"])
         for what, directory in self._directories.items():
             with suppress(OSError):
-                room = room_at(directory)
+                room = disk_space(directory)
                 free.add_metric([what], room.free)
                 size.add_metric([what], room.size)
         return [free, size]

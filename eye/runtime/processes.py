@@ -18,8 +18,8 @@ import sinks.app
 import stream.app
 from eye.operations.topics import create_topics, missing_topics
 from eye.runtime.process_metrics import process_registry
-from eye.runtime.restart import begin_anew, pause_after_restart
-from eye.runtime.watchdog import guarded
+from eye.runtime.restart import pause_after_restart, restart_process
+from eye.runtime.watchdog import watch_event_loop
 from schemas.settings import Settings, SettingsError
 from schemas.spans import Spans
 from schemas.topics import topic_names
@@ -72,11 +72,11 @@ def _run_worker(component: str, settings: Settings, build: _Build, topics: Colle
     began = time.monotonic()
 
     def fail(crash: WorkerCrashed) -> NoReturn:
-        begin_anew(crash, time.monotonic() - began)
+        restart_process(crash, time.monotonic() - began)
 
     async def work() -> None:
         try:
-            with guarded(lambda: fail(WorkerCrashed("the event loop stood still"))):
+            with watch_event_loop(lambda: fail(WorkerCrashed("the event loop stood still"))):
                 await build(settings, registry, spans).run(prepare=lambda: _topics_there(settings, topics))
         except WorkerCrashed as crash:
             fail(crash)

@@ -16,7 +16,7 @@ _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 60.0
 
 
-def begin_anew(reason: BaseException, ran_seconds: float) -> NoReturn:
+def restart_process(reason: BaseException, ran_seconds: float) -> NoReturn:
     """Replace this process, at once, by a new one with the same command line and process id.
 
     Its connections and locks go, whatever still runs in it ends.

@@ -18,7 +18,7 @@ from schemas.record import TRACEPARENT
 from schemas.spans import Spans
 
 FLUSH_SECONDS = 1.0
-"""How long the last spans may take when a process ends."""
+"""Seconds that a process waits at its end for the last spans to be sent."""
 
 _propagator = TraceContextTextMapPropagator()
 

@@ -18,7 +18,7 @@ was paused and goes on is not taken for one that hangs."""
 
 
 @contextmanager
-def guarded(blocked: Callable[[], None]) -> Iterator[None]:
+def watch_event_loop(blocked: Callable[[], None]) -> Iterator[None]:
     """Watch the running loop, and call `blocked` in another thread when it stands still.
 
     Where every thread stands is on stderr by then: most likely one is in the rule of an event type.

@@ -46,7 +46,9 @@ class Grant(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
 
 
-class _Known(NamedTuple):
+class KnownKey(NamedTuple):
+    """A key's SHA-256 and what it opens."""
+
     sha256: str
     grant: Grant
 
@@ -60,6 +62,8 @@ class _Key(msgspec.Struct, forbid_unknown_fields=True):
     scopes: frozenset[Scope]
     rate: _Rate | None = None
     burst: _Burst | None = None
+    label: str | None = None
+    created: str | None = None
 
 
 class _Application(msgspec.Struct, forbid_unknown_fields=True):
@@ -77,7 +81,7 @@ class KeyRing:
     """The keys of `applications.toml`, read again within a second when the file changes.
 
     A file that can't be read keeps the keys of before; without a file nobody has access. `fault` says
-    what is wrong, or is None.
+    what is wrong, or is None. `version` is that of the file whose keys hold, see `version_of`.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -85,11 +89,12 @@ class KeyRing:
         self._clock = clock
         self._checked_at = float("-inf")
         self._seen: tuple[int, int, int] | None = None
-        self._keys: dict[str, _Known] = {}
+        self._keys: dict[str, KnownKey] = {}
         # keys that are presented again and again are hashed once
         self._digest = lru_cache(maxsize=1024)(_sha256)
         self.fault: str | None = None
         self.loaded = False
+        self.version: str | None = None
 
     def find(self, key: str) -> Grant | None:
         """Return what a key opens, or None where it is unknown."""
@@ -115,28 +120,38 @@ class KeyRing:
             self._forget(f"{self._path} can't be found: `eye keys add APPLICATION` makes it, with a first key.")
             return
         seen = (status.st_mtime_ns, status.st_size, status.st_ino)
-        if seen != self._seen:
+        if seen != self._seen and self._load():
             self._seen = seen
-            self._load()
 
-    def _load(self) -> None:
+    def _load(self) -> bool:
+        """Read the file; False where it should be tried again, since it could not be read at all."""
         try:
-            self._keys = _known_keys(msgspec.toml.decode(self._path.read_bytes(), type=_File))
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
-            self.fault = f"{self._path} can't be read, the keys of before hold: {error}"
-            log.error("%s", self.fault)
-            return
+            content = self._path.read_bytes()
+            keys = parse_applications(content)
+        except (OSError, ValueError) as error:
+            fault = f"{self._path} can't be read, the keys of before hold: {error}"
+            if fault != self.fault:
+                log.error("%s", fault)
+            self.fault = fault
+            return not isinstance(error, OSError)
+        self._keys, self.version = keys, version_of(content)
         self.fault, self.loaded = None, True
         log.info("%d keys read from %s", len(self._keys), self._path)
+        return True
 
     def _forget(self, fault: str) -> None:
         if self.fault != fault:
             log.error("%s", fault)
-        self.fault, self.loaded, self._seen, self._keys = fault, False, None, {}
+        self.fault, self.loaded, self._seen, self._keys, self.version = fault, False, None, {}, None
 
 
-def _known_keys(file: _File) -> dict[str, _Known]:
-    known: dict[str, _Known] = {}
+def parse_applications(content: bytes) -> dict[str, KnownKey]:
+    """Return the keys of an applications.toml by their SHA-256; every reader uses this one. Raises ValueError."""
+    try:
+        file = msgspec.toml.decode(content, type=_File)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+    known: dict[str, KnownKey] = {}
     for application in file.applications:
         shared = _limits(f"application {application.id}", application)
         for key in application.keys:
@@ -144,8 +159,13 @@ def _known_keys(file: _File) -> dict[str, _Known]:
             if digest in known:
                 raise ValueError(f"the key with sha256 {digest[:8]}... is there twice")
             limits = (*shared, *_limits(f"key {digest[:12]}", key))
-            known[digest] = _Known(digest, Grant(application.id, key.scopes, limits))
+            known[digest] = KnownKey(digest, Grant(application.id, key.scopes, limits))
     return known
+
+
+def version_of(content: bytes) -> str:
+    """Return the version of an applications.toml: the beginning of its SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _limits(name: str, entry: _Application | _Key) -> tuple[Limit, ...]:

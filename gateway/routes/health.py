@@ -36,6 +36,7 @@ async def get_readyz(request: web.Request) -> web.Response:
         "refused": spool.refused,
     }
     answer: dict[str, object] = {"status": status, "reasons": reasons, "checks": checks, "spool": depth}
+    answer["keys_version"] = gateway.keys.version
     return _json(503 if reasons else 200, answer)
 
 

@@ -1,4 +1,4 @@
-"""What replays are tried with: events that are known, commands run beside the line, and sums of what is stored."""
+"""Helpers of the replay tests: events that are known, commands run beside the line, and sums of what is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.pipeline import Event, Pipeline, ndjson, numbered_events
 SESSIONS = 200
 BATCH = 1_000
 LIVE = "live-"
-"""What the sessions of events begin with that stream in meanwhile: no sum has them."""
+"""Prefix of the sessions whose events stream in meanwhile; no sum counts them."""
 
 TABLES = {
     "events": "eye.events t where not starts_with(session_id, %s)",

@@ -1,4 +1,4 @@
-"""What operators see of a running pipeline: its metrics, its traces, its logs."""
+"""Signals of a running pipeline: its metrics, its traces, its logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
 
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from tests.conftest import KEY, fresh_database, fresh_settings
 from tests.observability.promql import names_in
 from tests.support.pipeline import SAMPLE, Pipeline, an_event, ndjson, poll
@@ -86,7 +86,7 @@ def pipeline(
         settings = fresh_settings(kafka, dsn, tmp_path_factory.mktemp("observed"))
         with Pipeline(settings.model_copy(update={"traces": True})) as running:
             asyncio.run(running.post(SAMPLE.read_bytes(), "application/x-ndjson"))
-            asyncio.run(wait_until_settled(settings))
+            asyncio.run(wait_until_stored(settings))
             yield running
 
 
@@ -110,7 +110,7 @@ def test_the_processes_serve_every_metric_that_the_dashboard_shows(pipeline: Pip
 async def test_a_post_is_one_trace_through_every_process(pipeline: Pipeline, collector: Collector) -> None:
     sent = an_event(session_id="traced")
     await pipeline.post(ndjson([sent]), traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
-    await wait_until_settled(pipeline.settings)
+    await wait_until_stored(pipeline.settings)
 
     prefix = pipeline.settings.topic_prefix
     whole = {
@@ -126,7 +126,7 @@ async def test_a_post_is_one_trace_through_every_process(pipeline: Pipeline, col
 async def test_a_log_line_is_json_and_has_neither_key_nor_payload(pipeline: Pipeline) -> None:
     bad = an_event(session_id="secret", data={"host": SECRET, "colour": SECRET})
     await pipeline.post(json.dumps(bad).encode())
-    await wait_until_settled(pipeline.settings)
+    await wait_until_stored(pipeline.settings)
 
     text = "".join(process.log.read_text() for process in pipeline.processes)
     lines = [json.loads(line) for line in text.splitlines()]

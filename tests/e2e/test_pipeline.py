@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from schemas.verdict import Code
@@ -42,7 +42,7 @@ def with_sample(pipeline: Pipeline) -> Pipeline:
     async def send() -> None:
         status, answer = await pipeline.post(SAMPLE.read_bytes(), "application/x-ndjson")
         assert (status, answer["accepted"], answer["rejected"]) == (202, 65, 0)
-        await wait_until_settled(pipeline.settings)
+        await wait_until_stored(pipeline.settings)
 
     asyncio.run(send())
     return pipeline
@@ -159,7 +159,7 @@ async def test_bad_input_of_every_kind_ends_as_a_rejected_event(pipeline: Pipeli
         ids[answer["results"][0]["event_id"]] = name
     last = an_event(session_id="s-last")
     await pipeline.post(json.dumps(last).encode())
-    await wait_until_settled(pipeline.settings)
+    await wait_until_stored(pipeline.settings)
 
     _, errors = await pipeline.get("/errors?limit=1000")
     ours = [error for error in errors["errors"] if error["event_id"] in ids]
@@ -176,7 +176,7 @@ async def test_records_that_no_gateway_wrote_get_a_verdict_too(pipeline: Pipelin
     for key, value in ((None, b"\xff\xfe"), (b"s-1", b"[1]"), (b"k", None), (b"s-1", b"x" * 200_000)):
         producer.produce(topics.raw, key=key, value=value)
     producer.flush(10)
-    await wait_until_settled(pipeline.settings)
+    await wait_until_stored(pipeline.settings)
 
     _, errors = await pipeline.get("/errors")
     ours = [error for error in errors["errors"] if error["application"] == "unknown"]
@@ -188,7 +188,7 @@ async def test_the_same_id_with_another_timestamp_is_one_row(pipeline: Pipeline)
     first = an_event()
     again = first | {"timestamp": "2022-02-02 02:02:02", "session_id": "s-other"}
     await pipeline.post(ndjson([first, again]), "application/x-ndjson")
-    await wait_until_settled(pipeline.settings)
+    await wait_until_stored(pipeline.settings)
 
     with psycopg.connect(pipeline.settings.dsn) as connection:
         query = "select occurred_at::text from eye.events where event_id = %s"
@@ -199,7 +199,7 @@ async def test_the_same_id_with_another_timestamp_is_one_row(pipeline: Pipeline)
 
 async def test_an_id_that_is_no_uuid_is_found_by_the_id_its_sender_gave(pipeline: Pipeline) -> None:
     await pipeline.post(json.dumps(an_event(event_id="order/17 ü")).encode())
-    await wait_until_settled(pipeline.settings)
+    await wait_until_stored(pipeline.settings)
 
     status, stored = await pipeline.get("/events/order%2F17%20%C3%BC")
 

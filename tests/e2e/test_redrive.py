@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.e2e.reader import read_committed
@@ -29,7 +29,7 @@ async def test_mended_events_are_stored_and_others_tried_five_times(pipeline: Pi
     hopeless = [an_event(session_id=f"s-{n}", data={"host": "h"}) for n in range(5)]
     others = [an_event(session_id="s-1", name="dance")]
     await send(pipeline, [*mendable, *hopeless, *others, an_event()])
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
     steps = tmp_path / "steps.toml"
     steps.write_text('[[steps]]\nop = "rename"\npath = "/data/uri"\nto = "/data/path"\n')
     redrive = ("redrive", "--code", "missing_field", "--name", "pageview", "--transform", str(steps), "--json")
@@ -40,7 +40,7 @@ async def test_mended_events_are_stored_and_others_tried_five_times(pipeline: Pi
     unchanged = checksums(settings)
     runs = [await eye(settings, *redrive, "--yes") for _ in range(5)]
     exhausted = await eye(settings, *redrive, "--yes")
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
     _, errors = await pipeline.get("/errors")
     _, mended = await pipeline.get(f"/events/{mendable[7]['event_id']}")
     replayed = await eye(settings, "replay", "--to", "stream", "--all", "--yes", "--json")
@@ -72,7 +72,7 @@ async def test_a_redrive_that_died_does_not_publish_again(pipeline: Pipeline, tm
     settings, topics = pipeline.settings, topic_names(pipeline.settings)
     events = [an_event(session_id=f"s-{n}", data={"host": "h"}) for n in range(10)]
     await send(pipeline, events)
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
     for worker in pipeline.sinks:
         worker.stop(15)
     steps = tmp_path / "steps.json"

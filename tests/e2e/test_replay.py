@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from eye.local.stack import environment
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.e2e.reader import read_committed
@@ -66,7 +66,7 @@ def pipeline(running: Pipeline) -> Pipeline:
 async def fill_and_lose(pipeline: Pipeline) -> dict[str, tuple[int, str]]:
     """Fill the tables, stop the sinks, and lose the tables; returns what they held."""
     await send(pipeline, list(mixed_events(EVENTS)))
-    await wait_until_settled(pipeline.settings, 120)
+    await wait_until_stored(pipeline.settings, 120)
     before = checksums(pipeline.settings)
     for worker in pipeline.sinks:
         worker.stop(15)
@@ -94,7 +94,7 @@ async def test_all_tables_come_back_the_very_same(pipeline: Pipeline) -> None:
 async def test_the_live_line_recovers_when_the_schema_is_dropped(pipeline: Pipeline) -> None:
     settings = pipeline.settings
     await send(pipeline, list(mixed_events(1_000)))
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
     before = checksums(settings)
 
     await drop_and_migrate(settings)
@@ -103,7 +103,7 @@ async def test_the_live_line_recovers_when_the_schema_is_dropped(pipeline: Pipel
     assert (ran.returncode, ran.json["proven"]) == (0, True)
     assert checksums(settings) == before
     await send(pipeline, [an_event(session_id="afterwards")])
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
     assert checksums(settings)["events"][0] == before["events"][0] + 1
 
 
@@ -111,13 +111,13 @@ async def test_events_stream_in_during_a_replay_into_an_empty_schema(pipeline: P
     settings, earlier = pipeline.settings, checksums(pipeline.settings)
     first, later = list(mixed_events(EVENTS)), list(mixed_events(1_000))
     await send(pipeline, first)
-    await wait_until_settled(settings, 120)
+    await wait_until_stored(settings, 120)
 
     await drop_and_migrate(settings)
     ran, _ = await asyncio.gather(
         eye(settings, "replay", "--to", "sink", "--all", "--yes", "--json"), send(pipeline, later)
     )
-    await wait_until_settled(settings, 120)
+    await wait_until_stored(settings, 120)
 
     assert (ran.returncode, ran.json["proven"]) == (0, True), ran
     sums = checksums(settings)
@@ -128,13 +128,13 @@ async def test_events_stream_in_during_a_replay_into_an_empty_schema(pipeline: P
 async def test_without_the_replay_the_next_event_brings_all_of_it_back(pipeline: Pipeline) -> None:
     settings = pipeline.settings
     await send(pipeline, list(mixed_events(1_000)))
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
     before = checksums(settings)
 
     await drop_and_migrate(settings)
     spread = [an_event(session_id=f"new-{n}", name=name) for n in range(50) for name in ("pageview", "dance")]
     await send(pipeline, spread)
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
 
     after = checksums(settings)
     assert after["events"][0] == before["events"][0] + 50
@@ -166,7 +166,7 @@ async def test_a_killed_replay_is_resumed_with_the_same_proof(settings: Settings
 async def test_ctrl_c_stops_a_replay_and_says_how_to_go_on(pipeline: Pipeline) -> None:
     settings = pipeline.settings
     await send(pipeline, list(mixed_events(500)))
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
 
     process = await start_eye(settings, "replay", "--to", "sink", "--all", "--yes", "--rate", "50")
     run = await until_it_has_read(settings, 1)
@@ -186,7 +186,7 @@ async def test_ctrl_c_stops_a_replay_and_says_how_to_go_on(pipeline: Pipeline) -
 async def test_a_cancelled_replay_stops_where_it_is(pipeline: Pipeline) -> None:
     settings = pipeline.settings
     await send(pipeline, list(mixed_events(500)))
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
 
     process = await start_eye(settings, "replay", "--to", "sink", "--all", "--yes", "--rate", "50")
     run = await until_it_has_read(settings, 1)
@@ -205,7 +205,7 @@ async def test_a_selection_becomes_a_file_that_can_be_resumed(pipeline: Pipeline
     events = list(mixed_events(2_000))
     await send(pipeline, events)
     await send(pipeline, [an_event(session_id="mine", event_id=str(n), name="dance") for n in range(3)])
-    await wait_until_settled(settings, 60)
+    await wait_until_stored(settings, 60)
     mine, whole = tmp_path / "mine.ndjson", tmp_path / "whole.ndjson"
 
     ran = await eye(settings, "replay", "--to", "file", str(mine), "--session", "mine", "--name", "dance", "--json")
@@ -251,7 +251,7 @@ async def test_a_mended_rule_replaces_exactly_the_events_it_misjudged(wrong_rule
     sevens, threes = ({e["event_id"] for e in events if e["data"]["path"].endswith(digit)} for digit in ("7", "3"))
     with Pipeline(settings) as pipeline:
         await send(pipeline, [*events, *events[:200]])  # what is sent again is counted once
-        await wait_until_settled(settings, 120)
+        await wait_until_stored(settings, 120)
         first, sessions = checksums(settings), summaries(settings)
         write_rule(Path(settings.event_types[0]), RIGHT)
         pipeline.streams[0].stop(15)
@@ -267,9 +267,9 @@ async def test_a_mended_rule_replaces_exactly_the_events_it_misjudged(wrong_rule
         await process.communicate()
         resumed = await eye(settings, "replay", "resume", run, "--json")
         await sending
-        await wait_until_settled(settings, 120)
+        await wait_until_stored(settings, 120)
         second = await eye(settings, "replay", "--to", "stream", "--all", "--yes", "--json")
-        await wait_until_settled(settings, 120)
+        await wait_until_stored(settings, 120)
         status, stored = await pipeline.get(f"/events/{min(sevens)}")
         _, rejected = await pipeline.get(f"/events/{min(threes)}")
 

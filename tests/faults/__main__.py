@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from eye.local.errors import StartError
-from tests.faults.drills.drills import DRILLS
+from tests.faults.drills import DRILLS
 from tests.faults.harness import broken
 from tests.faults.harness.field import Ground
 from tests.faults.harness.proof import Proof

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 
 from eye.local.postgres import LocalPostgres
 from eye.operations.topics import create_topics
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from sinks.postgres.migrate import migrate
@@ -40,7 +40,7 @@ BATCH = 20
 
 @dataclass
 class Figures:
-    """What a drill found; times in seconds. A request is cut where its connection breaks, or can't be made."""
+    """Result of a drill; times in seconds. A request is cut where its connection breaks, or can't be made."""
 
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -146,7 +146,7 @@ async def _load_and_kill(
     killing = asyncio.create_task(_kill_in_turn(nodes, seconds))
     await load.send(events, rate)
     await killing
-    await wait_until_settled(settings, 120)
+    await wait_until_stored(settings, 120)
     _compare(settings, events, load, figures)
     return figures
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import psycopg
 
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 from tests.e2e.replays import (
     RIGHT,
@@ -53,7 +53,7 @@ _ALL = ("replay", "--to", "sink", "--all", "--yes", "--json")
 
 @dataclass
 class Part:
-    """What one part came to; `wrong` says in sentences what is not as promised.
+    """Result of one part; `wrong` says in sentences what is not as promised.
 
     `lag_before` is how far the live line fell behind without the replay, `lag` with it, both in seconds.
     """
@@ -118,7 +118,7 @@ class Scene:
         part.lag = lag.worst(part.begun, time.monotonic())
         lag.finish()
         await asyncio.to_thread(traffic.finish)
-        await wait_until_settled(self.settings, _SETTLE_SECONDS)
+        await wait_until_stored(self.settings, _SETTLE_SECONDS)
         growth = part.lag - part.lag_before
         part.demand(growth <= MOST_GROWTH, f"the live lag grew by {growth:.1f} s")
         await asyncio.to_thread(self._count, part, traffic)
@@ -140,7 +140,7 @@ async def rule(scene: Scene) -> Part:
     write_rule(Path(scene.settings.event_types[0]), RIGHT)
     stream.stop(15)
     stream.start()
-    await wait_until_settled(scene.settings, _SETTLE_SECONDS)
+    await wait_until_stored(scene.settings, _SETTLE_SECONDS)
     wrong = sum(event["data"]["path"][-1] in "73" for event in scene.events)
     to_stream = ("replay", "--to", "stream", "--all", "--json")
     async with scene.live(part):
@@ -212,7 +212,7 @@ async def play(settings: Settings, names: Sequence[str], number: int, rate: floa
     kept = True
     with Pipeline(settings) as pipeline:
         await send(pipeline, events)
-        await wait_until_settled(settings, _SETTLE_SECONDS)
+        await wait_until_stored(settings, _SETTLE_SECONDS)
         for name in names:
             part = await PARTS[name](Scene(pipeline, events, rate))
             lags = f"live lag at most {part.lag_before:.1f} s without, {part.lag:.1f} s with it"

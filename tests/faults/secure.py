@@ -35,7 +35,7 @@ from eye.local.remembered_settings import free_port
 from eye.local.stack import environment
 from eye.local.tools import find_java
 from eye.operations.topics import create_topics
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 from sinks.postgres.migrate import migrate
 from tests.conftest import KEY, write_key
@@ -301,7 +301,7 @@ def drill(directory: Path, events: int) -> dict[str, object]:
         load = Load(deployment.url)
         asyncio.run(load.send(events, deployment.gateways[1].kill))
         admin = made.settings[ADMIN]
-        asyncio.run(wait_until_settled(admin, 120))
+        asyncio.run(wait_until_stored(admin, 120))
         with psycopg.connect(admin.dsn) as connection:
             rows = {found for (found,) in connection.execute("select event_id::text from eye.events")}
         variables = environment(made.settings["eye-topics"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.drills.drills import DRILLS
+from tests.faults.drills import DRILLS
 from tests.faults.harness.broken import FAULTS
 from tests.faults.harness.field import Ground
 from tests.faults.harness.run import run_drill

@@ -35,7 +35,7 @@ class Load:
         self._stop = asyncio.Event()
 
     def has_sent(self, number: int) -> bool:
-        """Whether so many events were acknowledged."""
+        """Tell whether so many events were acknowledged."""
         return len(self.acknowledged) >= number
 
     async def send(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of one real neighbour share."""
+"""Fixtures of the tests with one real neighbour."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from eye.local.stack import read_note
+from eye.local.registry import read_stack
 from schemas.settings import Settings
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -22,8 +22,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--url", default=os.environ.get("EYE_URL"), help="of the gateway; default: of `eye up` here")
     given = parser.parse_args()
-    note = read_note(Settings().data_dir) or {}
-    url, key = given.url or note.get("url"), os.environ.get("EYE_KEY") or note.get("key")
+    stack = read_stack(Settings().data_dir)
+    url, key = given.url or (stack and stack.url), os.environ.get("EYE_KEY") or (stack and stack.key)
     if not url or not key:
         print("No stack runs here. Start one with `make up`, or name another with --url and EYE_KEY.", file=sys.stderr)
         return 1

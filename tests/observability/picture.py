@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from tests.observability.promql import Labels, Store, evaluate
 
 RATE_SECONDS = 6
-"""What `$__rate_interval` stands for in pictures of series with a sample each second."""
+"""Value of `$__rate_interval` in pictures of series with a sample each second."""
 
 _WIDTH, _HEIGHT, _TITLE, _LEGEND, _LEFT = 380, 110, 26, 34, 46
 _COLOURS = (

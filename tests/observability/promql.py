@@ -19,7 +19,7 @@ from itertools import pairwise
 import promql_parser as syntax
 
 LOOKBACK_SECONDS = 300.0
-"""How old a sample may be that stands for now."""
+"""Greatest age of a sample that still counts as the current one."""
 
 Labels = frozenset[tuple[str, str]]
 Vector = dict[Labels, float]

@@ -24,7 +24,7 @@ PROMETHEUS_OWN = {"up"}
 
 
 def exists(name: str) -> bool:
-    """Whether a process serves such a series, those of a histogram included."""
+    """Tell whether a process serves such a series, those of a histogram included."""
     families = metric_names() | PROMETHEUS_OWN
     return name in families or any(
         name == f"{family}{end}" for family in families for end in ("_bucket", "_count", "_sum")

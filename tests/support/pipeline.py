@@ -59,7 +59,7 @@ class EyeProcess(Process):
         self._launch([sys.executable, *self._program, self.stage])
 
     def is_ready(self) -> bool:
-        """Whether it says that it is ready."""
+        """True when the process says that it is ready."""
         return fetch_status(f"{self.url}/readyz") == 200
 
     def exit_code(self) -> int | None:

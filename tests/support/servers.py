@@ -1,4 +1,4 @@
-"""Where the tests' Kafka and Postgres come from: processes of this machine, or containers."""
+"""Kafka and Postgres of the tests: processes of this machine, or containers."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """What has passed since."""
+        """Time that has passed since."""
         return time.monotonic() - self._since - (_stolen_seconds() - self._stolen)
 
 
 def _stolen_seconds() -> float:
-    """What the host has taken of all processors since it started, in seconds (proc(5), `steal` of /proc/stat)."""
+    """Return what the host has taken of all processors since it started, in seconds (`steal` of /proc/stat)."""
     processors = Path("/proc/stat").read_text().splitlines()[0].split()
     return int(processors[_STEAL]) / _TICKS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from eye.operations.ledger import Ledger, Line, take_ledger
+from eye.operations.ledger import compute_ledger
+from eye.operations.ledger_lines import Ledger, LedgerLine
 from schemas.settings import Settings
 
 _NAMED = 3
@@ -12,7 +13,7 @@ _NAMED = 3
 
 def check_books(settings: Settings, rows: int) -> list[str]:
     """Return in sentences what is wrong with the ledger; everything has to have settled, into so many `rows`."""
-    return faults_of(asyncio.run(take_ledger(settings)), rows)
+    return faults_of(asyncio.run(compute_ledger(settings)), rows)
 
 
 def faults_of(ledger: Ledger, rows: int) -> list[str]:
@@ -31,6 +32,6 @@ def faults_of(ledger: Ledger, rows: int) -> list[str]:
     return wrong
 
 
-def _entry(line: Line) -> str:
+def _entry(line: LedgerLine) -> str:
     counts = f"received {line.received}, stored {line.stored}, rejected {line.rejected}, duplicate {line.duplicate}"
     return f"{line.application}, {line.hour:%Y-%m-%d %H:%M}: {counts}, difference {line.difference}"

@@ -107,7 +107,7 @@ def positions() -> None:
 
 
 class Fault(NamedTuple):
-    """What breaks the product in this process, and the drill that has to find it."""
+    """A defect put into the product in this process, and the drill that has to find it."""
 
     build_in: Callable[[], None]
     drill: str

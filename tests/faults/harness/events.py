@@ -11,7 +11,7 @@ from schemas.verdict import Code
 from tests.support.pipeline import Event, an_event
 
 Place = tuple[int, int]
-"""Which request of its lane, and where in it."""
+"""Number of the request within its lane, and index within the request."""
 
 INVALID_SHARE = 0.05
 

@@ -1,4 +1,4 @@
-"""Where a drill takes place: a Kafka and a Postgres to break, a pipeline to kill, and the traffic through it."""
+"""Place of a drill: a Kafka and a Postgres to break, a pipeline to kill, and the traffic through it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def small_disk(directory: Path, mib: int | None) -> Iterator[None]:
 
 @dataclass
 class Field:
-    """What a drill acts on. `chance` is its only source of randomness, `quick` whether it is to be short."""
+    """Everything a drill acts on. `chance` is its only source of randomness, `quick` whether it is to be short."""
 
     ground: Ground
     pipeline: Pipeline

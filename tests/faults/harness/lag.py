@@ -1,4 +1,4 @@
-"""How far the live line is behind, told by the rows of its own traffic."""
+"""Lag of the live line, read from the rows of its own traffic."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xmx
 _LOG4J = Path(__file__).parents[3] / "eye" / "local" / "log4j2.yaml"
 
 SESSION_MS = 3_000
-"""How long a node may be silent before others lead its partitions; Kafka's own default is 9 s."""
+"""Time a node may be silent before others lead its partitions; Kafka's own default is 9 s."""
 
 
 class Node(Process):

@@ -1,4 +1,4 @@
-"""What came of a drill's events, told by clients that are not ours: librdkafka and psycopg alone."""
+"""Proof of what became of a drill's events, read by independent clients: librdkafka and psycopg."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ class Proof:
 
     @property
     def lost(self) -> int:
-        """How many events are lost."""
+        """Number of events that are lost."""
         return len(self.lost_events)
 
     @property
     def doubled(self) -> int:
-        """How many events are there more than once."""
+        """Number of events that are stored more than once."""
         return len(self.doubled_events)
 
     @property
     def holds(self) -> bool:
-        """Whether everything is as promised."""
+        """True when everything is as promised."""
         return not self.wrong
 
 
@@ -134,7 +134,7 @@ def _count_each(proof: Proof, sent: Sequence[Known], found: Sequence[Found], whe
 
 
 def _compare_rows(proof: Proof, judged: Iterable[Found], rows: Iterable[Found]) -> None:
-    """What is in the topics is in the tables, from the same raw record, and nothing else."""
+    """Check that the tables hold exactly what the topics hold, from the same raw records."""
     sources = {event.event_id: event.source for event in judged}
     stored = {row.event_id: row.source for row in rows}
     missing, made_up = sources.keys() - stored.keys(), stored.keys() - sources.keys()

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from eye.local.process import wait_until
-from eye.operations.wait_until_stored import NotSettled, wait_until_settled
+from eye.operations.wait_until_stored import NotStoredInTime, wait_until_stored
 from schemas.settings import Settings
-from tests.faults.drills.drills import Drill
+from tests.faults.drills import Drill
 from tests.faults.harness.books import check_books
 from tests.faults.harness.events import Known
 from tests.faults.harness.field import Field, Ground, small_disk
@@ -61,8 +61,8 @@ def settle(field: Field) -> None:
         if not wait_until(partial(drains, settings, sent, left), _DRAIN_SECONDS):
             break  # the proof tells what is lost
     try:
-        asyncio.run(wait_until_settled(settings, _SETTLE_SECONDS))
-    except NotSettled as error:
+        asyncio.run(wait_until_stored(settings, _SETTLE_SECONDS))
+    except NotStoredInTime as error:
         field.wrong.append(f"not settled after {_SETTLE_SECONDS:.0f} s: {error}")
 
 

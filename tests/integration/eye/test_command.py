@@ -27,7 +27,7 @@ from schemas.settings import Settings
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str
@@ -35,7 +35,7 @@ class Ran:
 
     @property
     def json(self) -> Any:
-        """What it said to a program."""
+        """Standard output, decoded as JSON."""
         assert self.stdout, self.stderr
         return json.loads(self.stdout)
 

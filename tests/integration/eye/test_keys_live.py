@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from eye.operations.keys import add_key
+from eye.operations.gateways import wait_for_keys
+from eye.operations.keys import add_key, keys_version, revoke_key
 from gateway.access.api_keys import Grant, KeyRing, Scope
 from tests.integration.eye.test_command import run_eye
+from tests.support.ready_server import readiness, serve_readiness
 
 COMMENT = "# keys of the shops: see the wiki"
 
@@ -37,7 +40,7 @@ def fingerprint(key: str) -> str:
 
 
 def whole(path: Path) -> bool:
-    """Whether the file is TOML that the gateway takes, its comment kept."""
+    """Tell whether the file is TOML that the gateway takes, its comment kept."""
     text = path.read_text()
     ring = KeyRing(path)
     ring.refresh()
@@ -59,7 +62,7 @@ def test_a_key_may_write_unless_more_is_asked(path: Path, env: dict[str, str]) -
     assert KeyRing(path).find(ran.stdout.strip()) == Grant("shop", frozenset({Scope.WRITE}))
 
 
-@pytest.mark.parametrize("application", ["", "x" * 129])
+@pytest.mark.parametrize("application", ["", "x" * 129, "a\nb", " shop"])
 def test_an_application_that_the_gateway_would_refuse_is_refused(
     path: Path, env: dict[str, str], application: str
 ) -> None:
@@ -71,13 +74,16 @@ def test_an_application_that_the_gateway_would_refuse_is_refused(
 
 
 def test_keys_are_listed_for_people_and_for_programs(path: Path, env: dict[str, str]) -> None:
-    key = add_key(path, "shop", ["write", "read"])
+    key = add_key(path, "shop", ["write", "read"], "till")
 
     for_people, for_programs = run_eye("keys", "list", env=env), run_eye("keys", "list", "--json", env=env)
 
-    entry = {"application": "shop", "sha256": fingerprint(key), "scopes": ["write", "read"]}
-    assert json.loads(for_programs.stdout) == [entry]
-    assert all(word in for_people.stdout for word in ("shop", fingerprint(key), "write, read"))
+    (entry,) = json.loads(for_programs.stdout)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", entry.pop("created"))
+    assert entry == {
+        "application": "shop", "sha256": fingerprint(key), "scopes": ["write", "read"], "label": "till",
+    }  # fmt: skip
+    assert all(word in for_people.stdout for word in ("shop", fingerprint(key), "write, read", "till"))
     assert key not in for_people.stdout + for_programs.stdout
 
 
@@ -156,3 +162,47 @@ def at_a_terminal(arguments: list[str], env: dict[str, str], answer: str) -> tup
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
     return shown, code
+
+
+def test_the_file_and_the_use_of_a_key_are_named(path: Path, env: dict[str, str]) -> None:
+    ran = run_eye("keys", "add", "shop", env=env)
+
+    assert str(path) in ran.stderr.replace("\n", "")
+    assert "Authorization: Bearer" in ran.stderr
+
+
+def test_revoking_waits_until_the_gateways_use_the_new_keys(path: Path, env: dict[str, str]) -> None:
+    gone, kept = (add_key(path, "shop", ["write"]) for _ in range(2))
+    before, expected = keys_version(path), path.with_name("expected.toml")
+    expected.write_bytes(path.read_bytes())
+    revoke_key(expected, fingerprint(gone))
+
+    answers = [readiness(keys=version) for version in (before, before, keys_version(expected))]
+
+    with serve_readiness(answers) as url:
+        ran = run_eye("keys", "revoke", fingerprint(gone), "--yes", env=env | {"EYE_GATEWAY_URLS": url})
+
+    assert (ran.returncode, url in ran.stderr) == (0, True)
+    assert KeyRing(path).find(kept) is not None
+
+
+def test_revoking_fails_when_a_gateway_keeps_the_old_keys(
+    path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wait_for_keys, "__defaults__", (0.3,))
+    key = add_key(path, "shop", ["write"])
+
+    with serve_readiness([readiness(keys="other")]) as url:
+        ran = run_eye("keys", "revoke", fingerprint(key), "--yes", env=env | {"EYE_GATEWAY_URLS": url})
+
+    assert ran.returncode == 1
+    assert f"{url} still uses other keys" in ran.stderr
+    assert KeyRing(path).find(key) is None
+
+
+def test_a_gateway_that_does_not_answer_does_not_hold_a_revocation(path: Path, env: dict[str, str]) -> None:
+    key = add_key(path, "shop", ["write"])
+
+    ran = run_eye("keys", "revoke", fingerprint(key), "--yes", env=env | {"EYE_GATEWAY_URLS": "http://127.0.0.1:1"})
+
+    assert (ran.returncode, "no gateway answered" in ran.stderr) == (0, True)

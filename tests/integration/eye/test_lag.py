@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from eye.cli import operators
+import eye.cli.lag
 from eye.local.stack import environment
 from eye.operations import lag
 from eye.operations.lag import Lag, read_lag
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.integration.eye.test_command import run_eye
@@ -35,7 +35,7 @@ async def test_caught_up_is_0_in_spite_of_transaction_markers(settings: Settings
     with Pipeline(settings) as pipeline:
         for _ in range(3):
             await pipeline.post(ndjson([an_event(), an_event(data={})]), "application/x-ndjson")
-            await wait_until_settled(settings)
+            await wait_until_stored(settings)
 
         lags = await read_lag(settings)
 
@@ -88,7 +88,7 @@ def test_watching_shows_it_again_until_ctrl_c(settings: Settings, monkeypatch: p
         if next(pauses, "ended"):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(operators, "sleep", ctrl_c_in_the_second_pause)
+    monkeypatch.setattr(eye.cli.lag, "sleep", ctrl_c_in_the_second_pause)
 
     ran = run_eye("lag", "--watch", "--json", env=environment(settings))
 

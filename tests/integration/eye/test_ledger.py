@@ -13,8 +13,9 @@ import pytest
 from psycopg.types.json import Json
 
 from eye.local.stack import environment
-from eye.operations.ledger import Ledger, take_ledger
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.ledger import compute_ledger
+from eye.operations.ledger_lines import Ledger
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 from tests.integration.eye.test_command import run_eye
 from tests.support.pipeline import Event, Pipeline, an_event, ndjson, numbered_events
@@ -53,9 +54,9 @@ async def test_every_event_is_accounted_for_by_what_became_of_it(running: Pipeli
     good, bad, again = an_event(), an_event(data={}), an_event(event_id="order-1")
     await send(running, [good, bad, again, again])
     await send(running, [again, bad])
-    await wait_until_settled(running.settings)
+    await wait_until_stored(running.settings)
 
-    ledger = await take_ledger(running.settings, since=began)
+    ledger = await compute_ledger(running.settings, since=began)
 
     assert ledger.balanced
     assert counted(ledger) == {"received": 6, "stored": 2, "rejected": 1, "duplicate": 3}
@@ -66,7 +67,7 @@ async def test_what_nobody_has_judged_yet_is_in_flight(settings: Settings) -> No
     with Pipeline(settings, streams=0, sinks=0) as pipeline:
         await send(pipeline, [an_event(), an_event(data={})])
 
-        ledger = await take_ledger(settings)
+        ledger = await compute_ledger(settings)
 
     assert ledger.balanced
     assert counted(ledger) == {"received": 2, "in_flight": 2}
@@ -76,9 +77,9 @@ async def test_a_judged_event_is_in_flight_and_its_repetition_a_duplicate(settin
     event = an_event()
     with Pipeline(settings, streams=1, sinks=0) as pipeline:
         await send(pipeline, [event, event, an_event(data={})])
-        ledger = await take_ledger(settings)
+        ledger = await compute_ledger(settings)
         while counted(ledger).get("duplicate") != 1:
-            ledger = await take_ledger(settings)
+            ledger = await compute_ledger(settings)
 
     assert ledger.balanced
     assert counted(ledger) == {"received": 3, "in_flight": 2, "duplicate": 1}
@@ -94,10 +95,10 @@ async def test_it_balances_at_every_moment_while_events_stream_in(running: Pipel
     sending = asyncio.create_task(send_all())
     seen = []
     while not sending.done():
-        seen.append(await take_ledger(running.settings, since=began))
+        seen.append(await compute_ledger(running.settings, since=began))
     await sending
-    await wait_until_settled(running.settings)
-    last = await take_ledger(running.settings, since=began)
+    await wait_until_stored(running.settings)
+    last = await compute_ledger(running.settings, since=began)
 
     assert [counted(ledger) for ledger in seen if not ledger.balanced] == []
     assert any(counted(ledger).get("in_flight") for ledger in seen)
@@ -107,17 +108,17 @@ async def test_it_balances_at_every_moment_while_events_stream_in(running: Pipel
 async def test_lost_foreign_and_doubled_rows_are_found_until_mended(running: Pipeline, began: datetime) -> None:
     settings, lost, doubled = running.settings, an_event(), an_event()
     await send(running, [lost, doubled, an_event()])
-    await wait_until_settled(settings)
+    await wait_until_stored(settings)
     execute(settings, "delete from eye.event_keys where event_id::text = %s", lost["event_id"])
     execute(settings, "delete from eye.events where event_id::text = %s", lost["event_id"])
 
-    ledger = await take_ledger(settings, since=began)
+    ledger = await compute_ledger(settings, since=began)
 
     assert (ledger.balanced, ledger.total.difference) == (False, 1)
     assert [missing.event_id for missing in ledger.missing] == [lost["event_id"]]
 
     execute(settings, "insert into eye.events select * from eye.events where event_id::text = %s", doubled["event_id"])
-    ledger = await take_ledger(settings, since=began)
+    ledger = await compute_ledger(settings, since=began)
 
     assert (ledger.balanced, ledger.doubled) == (False, 1)
     assert ledger.total.difference == 0, "one too few and one too many: yet it does not balance"
@@ -125,7 +126,7 @@ async def test_lost_foreign_and_doubled_rows_are_found_until_mended(running: Pip
     one_of_two = "ctid = (select min(ctid) from eye.events where event_id::text = %s)"
     execute(settings, f"delete from eye.events where {one_of_two} and event_id::text = %s", *[doubled["event_id"]] * 2)
     await asyncio.to_thread(run_eye, "replay", "--to", "sink", "--all", "--yes", env=environment(settings))
-    ledger = await take_ledger(settings, since=began)
+    ledger = await compute_ledger(settings, since=began)
 
     assert (ledger.balanced, counted(ledger)) == (True, {"received": 3, "stored": 3})
 
@@ -133,7 +134,7 @@ async def test_lost_foreign_and_doubled_rows_are_found_until_mended(running: Pip
 async def test_hours_and_applications_have_a_line_each_and_times_bound_them(running: Pipeline, began: datetime) -> None:
     settings, moment = running.settings, began - timedelta(hours=3)
     await send(running, [an_event()])
-    await wait_until_settled(settings)
+    await wait_until_stored(settings)
     execute(
         settings,
         "insert into eye.rejected_events (event_id, application, received_at, codes, errors, raw, raw_encoding,"
@@ -141,9 +142,9 @@ async def test_hours_and_applications_have_a_line_each_and_times_bound_them(runn
         moment, Json([]),
     )  # fmt: skip
 
-    everything = await take_ledger(settings)
-    lately = await take_ledger(settings, since=began)
-    before = await take_ledger(settings, until=moment)
+    everything = await compute_ledger(settings)
+    lately = await compute_ledger(settings, since=began)
+    before = await compute_ledger(settings, until=moment)
     execute(settings, "delete from eye.rejected_events where application = 'till'")
 
     assert {(line.application, line.difference) for line in everything.lines} == {("shop", 0), ("till", -1)}
@@ -155,7 +156,7 @@ async def test_hours_and_applications_have_a_line_each_and_times_bound_them(runn
 async def test_the_command_exits_1_when_the_books_do_not_balance(running: Pipeline, began: datetime) -> None:
     settings, env, event = running.settings, environment(running.settings), an_event()
     await send(running, [event])
-    await wait_until_settled(settings)
+    await wait_until_stored(settings)
     ran = await asyncio.to_thread(run_eye, "ledger", "--json", "--since", began.isoformat(), env=env)
     told = json.loads(ran.stdout)
 

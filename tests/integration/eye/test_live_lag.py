@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from eye.runs import live_lag
-from eye.runs.live_lag import LiveLine
+from eye.runs.live_lag import LiveLag
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from sinks.postgres.pool import Pool, make_pool
@@ -60,7 +60,7 @@ async def store(pool: Pool, settings: Settings, tp: TopicPartition, position: in
 
 
 class Told:
-    """What a replay would show."""
+    """Record what a replay would show."""
 
     def __init__(self) -> None:
         self.waits: list[bool] = []
@@ -86,7 +86,7 @@ async def test_it_waits_until_the_sinks_have_caught_up(
 ) -> None:
     told = Told()
     await publish(settings, tp, seconds_ago=60)
-    waiting = asyncio.ensure_future(LiveLine(settings, lookup, pool, 1, told).give_way())
+    waiting = asyncio.ensure_future(LiveLag(settings, lookup, pool, 1, told).wait_until_low())
     await asyncio.wait_for(told.began.wait(), 60)
 
     await store(pool, settings, tp, RECORDS - 1)
@@ -111,7 +111,7 @@ async def test_it_takes_little_from_a_line_that_is_far_behind(
     monkeypatch.setattr(batches, "FetchedRecord", record)
     told = Told()
     await publish(settings, tp, seconds_ago=60, records=2_000)
-    waiting = asyncio.ensure_future(LiveLine(settings, lookup, pool, 1, told).give_way())
+    waiting = asyncio.ensure_future(LiveLag(settings, lookup, pool, 1, told).wait_until_low())
     await asyncio.wait_for(told.began.wait(), 60)
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -124,7 +124,7 @@ async def test_it_does_not_wait_for(
 ) -> None:
     told = Told()
     await publish(settings, tp, seconds_ago)
-    await LiveLine(settings, lookup, pool, most_lag, told).give_way()
+    await LiveLag(settings, lookup, pool, most_lag, told).wait_until_low()
     assert told.waits == []
 
 
@@ -134,7 +134,7 @@ async def test_it_does_not_wait_for_the_marker_of_a_transaction(
     told = Told()
     await publish(settings, tp, seconds_ago=60)
     await store(pool, settings, tp, RECORDS)
-    await LiveLine(settings, lookup, pool, 1, told).give_way()
+    await LiveLag(settings, lookup, pool, 1, told).wait_until_low()
     assert told.waits == []
 
 
@@ -144,12 +144,12 @@ async def test_it_does_not_wait_for_a_line_that_nobody_works_on(
     clock = Clock()
     monkeypatch.setattr(live_lag, "time", clock)
     told = Told()
-    live = LiveLine(settings, lookup, pool, 1, told)
+    live = LiveLag(settings, lookup, pool, 1, told)
     await publish(settings, tp, seconds_ago=60)
 
     await gives_way_until_it_stands_still(live, told, clock)
     clock.seconds += live_lag._CHECK_SECONDS
-    await live.give_way()
+    await live.wait_until_low()
     assert told.waits == [True, False], "once it is known, no chunk is held up any more"
 
     await store(pool, settings, tp, 1)
@@ -157,11 +157,11 @@ async def test_it_does_not_wait_for_a_line_that_nobody_works_on(
     assert told.waits == [True, False, True, False], "a line that moves again is waited for again"
 
 
-async def gives_way_until_it_stands_still(live: LiveLine, told: Told, clock: Clock) -> None:
+async def gives_way_until_it_stands_still(live: LiveLag, told: Told, clock: Clock) -> None:
     """A wait begins; long after, nothing has moved, and it ends."""
     told.began.clear()
     clock.seconds += live_lag._CHECK_SECONDS
-    waiting = asyncio.ensure_future(live.give_way())
+    waiting = asyncio.ensure_future(live.wait_until_low())
     await told.began.wait()
     clock.seconds += live_lag._STANDS_STILL_SECONDS
     await waiting

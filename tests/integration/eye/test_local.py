@@ -355,7 +355,7 @@ def readable(descriptor: int, deadline: float) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process; one that has ended and waits to be noticed is none."""
+    """Tell whether there is such a process; one that has ended and waits to be noticed is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from eye.local.stack import environment
-from eye.operations.wait_until_stored import wait_until_settled
+from eye.operations.wait_until_stored import wait_until_stored
 from schemas.ids import row_id
 from schemas.settings import Settings
 from schemas.topics import topic_names
@@ -56,7 +56,7 @@ async def test_each_step_of_stored_and_rejected_events_has_its_time(running: Pip
     good, bad, own = an_event(), an_event(data={}), an_event(event_id="order 1/ä")
     settings, topics = running.settings, topic_names(running.settings)
     await send(running, good, bad, own)
-    await wait_until_settled(settings)
+    await wait_until_stored(settings)
 
     [stored] = await traces(settings, good["event_id"])
     [rejected] = await traces(settings, bad["event_id"].upper())
@@ -114,7 +114,7 @@ async def test_every_application_that_used_an_id_is_shown(settings: Settings, ru
     event_id = str(uuid.uuid4())
     await produce(settings, event_id)
     await produce(running.settings, event_id)
-    await wait_until_settled(running.settings)
+    await wait_until_stored(running.settings)
 
     before = [await traces(settings, name) for name in (event_id, "order-1")]
     after = [

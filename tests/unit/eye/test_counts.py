@@ -60,6 +60,7 @@ def test_the_counts_are_those_of_the_processes() -> None:
     for application, status, number in [("shop", "ok", 5), ("blog", "ok", 2), ("shop", "invalid", 100)]:
         gateway.events.labels(application, status).inc(number)
     StreamMetrics(stream).count([an_accepted()] * 4 + [a_rejected()] * 2, [an_accepted()])
+    gateway.spool_records.set(5)
     stored = SinkMetrics(sinks)
     for table, rows in [("events", 3), ("rejected_events", 1), ("sessions", 100)]:
         stored.count(table, records=2 * rows, rows=rows, refused=0)
@@ -67,7 +68,7 @@ def test_the_counts_are_those_of_the_processes() -> None:
     with serving(gateway.registry, stream, sinks) as urls:
         counts = read_counts(a_stack(*urls))
 
-    assert counts == Counts(received=7, validated=4, rejected=2, duplicates=1, stored=4, lag=26)
+    assert counts == Counts(received=7, validated=4, rejected=2, duplicates=1, stored=4, lag=31, spooled=5)
 
 
 def test_what_does_not_answer_counts_as_nothing() -> None:
@@ -78,3 +79,7 @@ def test_counts_are_a_line_for_people() -> None:
     line = str(Counts(received=12_345, validated=1, rejected=2, duplicates=3, stored=4, lag=5))
 
     assert line == "received 12,345   validated 1   rejected 2   duplicates 3   stored 4   lag 5"
+
+
+def test_the_line_says_what_is_spooled() -> None:
+    assert str(Counts(0, 0, 0, 0, 0, lag=7, spooled=7)).endswith("lag 7   spooled 7")

@@ -1,4 +1,4 @@
-"""What `eye doctor` shows of the settings: all of them, and no secret."""
+"""`eye doctor` shows every setting, and no secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eye.operations.doctor import effective_settings
-from eye.operations.doctor_disk import examine_server_disk
+from eye.operations.doctor_disk import check_server_disk
 from schemas.settings import Settings
 
 
@@ -59,7 +59,7 @@ def test_the_rest_of_a_dsn_is_shown() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "/run/postgresql", None])
 def test_the_disk_of_a_server_on_this_machine_is_looked_at(host: str | None, tmp_path: Path) -> None:
-    [found] = examine_server_disk("disk", host, str(tmp_path))
+    [found] = check_server_disk("disk", host, str(tmp_path))
 
     assert (found.what, str(tmp_path) in found.seen) == ("disk", True)
 
@@ -69,4 +69,4 @@ def test_the_disk_of_a_server_on_this_machine_is_looked_at(host: str | None, tmp
     [("db.example.com", "/"), ("127.0.0.1", "/no/such/directory"), ("127.0.0.1", "."), (None, "")],
 )
 def test_a_disk_elsewhere_or_unknown_is_none_of_ours(host: str | None, directory: str) -> None:
-    assert list(examine_server_disk("disk", host, directory)) == []
+    assert list(check_server_disk("disk", host, directory)) == []

@@ -5,12 +5,25 @@ from __future__ import annotations
 import hashlib
 import stat
 import tomllib
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
-from eye.operations.keys import SCOPES, KeyEntry, KeyFileError, add_key, list_keys, local_key, revoke_key
+from eye.operations.keys import (
+    SCOPES,
+    KeyEntry,
+    KeyFileError,
+    add_key,
+    keys_version,
+    list_keys,
+    local_key,
+    revoke_key,
+)
 from gateway.access.api_keys import Grant, KeyRing, Limit, Scope
 
 DIGEST = hashlib.sha256(b"one").hexdigest()
@@ -42,8 +55,12 @@ def commented(tmp_path: Path) -> Path:
     return path
 
 
+def today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
+
+
 def grant_of(path: Path, key: str) -> Grant | None:
-    """What the gateway gives for a key, by its own reading of the file."""
+    """Return what the gateway grants for a key, by its own reading of the file."""
     ring = KeyRing(path)
     found = ring.find(key)
     assert ring.fault is None
@@ -65,11 +82,11 @@ def test_every_key_is_another(path: Path) -> None:
 
 
 def test_keys_are_listed_by_their_digest(commented: Path) -> None:
-    key = add_key(commented, "blog", ["read"])
+    key = add_key(commented, "blog", ["read"], "till")
 
     assert list_keys(commented) == [
         KeyEntry("shop", DIGEST, ("write", "read")),
-        KeyEntry("blog", hashlib.sha256(key.encode()).hexdigest(), ("read",)),
+        KeyEntry("blog", hashlib.sha256(key.encode()).hexdigest(), ("read",), "till", today()),
     ]
 
 
@@ -216,3 +233,65 @@ def test_rate_limits_stay_when_keys_come_and_go(tmp_path: Path) -> None:
 
     assert tomllib.loads(path.read_text()) == tomllib.loads(LIMITED)
     assert "# events a second" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'[[applications]]\nid = "shop"\nkeys = [{{ sha256 = "{DIGEST}", scopes = ["write"], nonsense = 1 }}]\n',
+        f'[[applications]]\nid = "shop"\nkeys = [{{ sha256 = "{DIGEST}", scopes = ["all"] }}]\n',
+        '[[applications]]\nid = "shop"\nkeys = [{ sha256 = "5", scopes = ["write"] }]\n',
+        '[[applications]]\nid = ""\n',
+    ],
+    ids=["unknown field", "unknown scope", "no digest", "empty id"],
+)
+def test_a_file_that_the_gateway_refuses_is_refused_here(path: Path, content: str) -> None:
+    path.parent.mkdir()
+    path.write_text(content)
+    ring = KeyRing(path)
+    ring.refresh()
+    assert ring.fault is not None
+
+    for use in (lambda: list_keys(path), lambda: add_key(path, "shop", SCOPES), lambda: revoke_key(path, DIGEST)):
+        with pytest.raises(KeyFileError, match="can't be read"):
+            use()
+    assert path.read_text() == content
+
+
+def test_a_change_that_the_gateway_would_refuse_is_not_written(commented: Path) -> None:
+    with pytest.raises(KeyFileError, match="left as it is"):
+        add_key(commented, "", ["write"])
+
+    assert commented.read_text() == COMMENTED
+
+
+def test_a_gateway_shows_the_version_of_the_keys_it_uses(commented: Path) -> None:
+    add_key(commented, "shop", ["write"])
+    ring = KeyRing(commented)
+    ring.refresh()
+
+    assert ring.version == keys_version(commented)
+
+
+def test_the_files_permissions_stay_when_a_key_is_added(commented: Path) -> None:
+    commented.chmod(0o640)
+
+    add_key(commented, "shop", ["write"])
+
+    assert stat.S_IMODE(commented.stat().st_mode) == 0o640
+
+
+def test_keys_added_and_revoked_at_once_are_all_accounted_for(commented: Path) -> None:
+    old = [add_key(commented, "old", ["write"]) for _ in range(20)]
+    revoked = [hashlib.sha256(key.encode()).hexdigest() for key in old]
+
+    with ProcessPoolExecutor(4, mp_context=get_context("forkserver")) as pool:
+        added = [pool.submit(add_key, commented, f"new-{number % 3}", ["write"]) for number in range(20)]
+        gone = list(pool.map(partial(revoke_key, commented), revoked))
+        new = [adding.result() for adding in added]
+
+    assert [len(entries) for entries in gone] == [1] * 20
+    assert {entry.sha256 for entry in list_keys(commented)} == {
+        DIGEST, *(hashlib.sha256(key.encode()).hexdigest() for key in new)
+    }  # fmt: skip
+    assert "# from 2021" in commented.read_text()

@@ -14,7 +14,7 @@ import pytest
 import typer
 from aiokafka.errors import KafkaConnectionError
 
-from eye.cli.app import _serve
+from eye.cli.processes import serve
 from eye.runtime.logs import configure_logs
 from schemas.record import place
 from schemas.settings import LogFormat, Settings
@@ -82,7 +82,7 @@ def test_what_ends_a_process_is_a_line_of_its_log(
         raise error
 
     with pytest.raises(typer.Exit):
-        _serve(run)
+        serve(run)
 
     (line,) = lines(err)
     assert (line["level"], str(error) in line["message"], "Traceback" in str(line.get("exc_info"))) == (
@@ -104,7 +104,7 @@ def test_what_ends_a_thread_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> No
         thread.start()
         thread.join()
 
-    _serve(run)
+    serve(run)
 
     (line,) = lines(err)
     assert "a thread has ended: RuntimeError('a bug')" in line["message"]

@@ -1,4 +1,4 @@
-"""Which records a selection takes, and what is made of them."""
+"""Records that a selection takes, and their form in a file."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from eye.runtime.restart import begin_anew, pause_after_restart
+from eye.runtime.restart import pause_after_restart, restart_process
 
 COUNT = "EYE_RESTARTS_IN_A_ROW"
 
@@ -39,7 +39,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def crash(ran_seconds: float = 1.0) -> Replaced:
     with pytest.raises(Replaced) as replaced:
-        begin_anew(RuntimeError("lost the thread"), ran_seconds)
+        restart_process(RuntimeError("lost the thread"), ran_seconds)
     return replaced.value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -13,7 +14,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from eye.operations.send import BATCH_EVENTS, SendError, send_file
+from eye.local.remembered_settings import free_port
+from eye.operations.send import BATCH_EVENTS, RefusedEvent, SendError, send_file
 
 NOW = {"Retry-After": "0"}
 
@@ -209,3 +211,28 @@ async def test_an_address_that_is_none_is_named(path: Path) -> None:
 
     with pytest.raises(SendError, match=r"nowhere/events/ is no address"):
         await send(path, "nowhere")
+
+
+async def test_refused_events_are_named_by_their_line(gateway: FakeGateway, url: str, path: Path) -> None:
+    path.write_text("\n".join([an_event(1), "", an_event(2), an_event(3)]))
+    violation = {"code": "bad_value", "path": "$.data", "message": "is no host"}
+    invalid = {"index": 1, "status": "invalid", "errors": [violation]}
+    results = [{"index": 0, "status": "ok"}, invalid, {"index": 2, "status": "too_large"}]
+    gateway.planned = [web.json_response({"results": results}, status=202)]
+    refused: list[RefusedEvent] = []
+
+    await send_file(path, url, "the-key", lambda _: None, refused.append)
+
+    assert refused == [
+        RefusedEvent(3, "invalid: bad_value at $.data: is no host"), RefusedEvent(4, "too_large"),
+    ]  # fmt: skip
+
+
+async def test_an_address_where_nobody_listens_is_refused_within_2_s(path: Path) -> None:
+    path.write_text(an_event(1))
+    began = time.monotonic()
+
+    with pytest.raises(SendError, match="connection refused"):
+        await send(path, f"http://127.0.0.1:{free_port()}")
+
+    assert time.monotonic() - began < 2

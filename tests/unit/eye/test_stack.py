@@ -1,14 +1,26 @@
-"""The stack on this machine: its data directory, its note, and the variables its processes get."""
+"""The stack on this machine: its data directory, its description, and the variables its processes get."""
 
 from __future__ import annotations
 
-import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from eye.local.stack import NOTE, claim_data_dir, environment, read_note
+from eye.local.registry import (
+    STACK_FILE,
+    StackInfo,
+    StackPart,
+    find_stacks,
+    process_start,
+    read_stack,
+    remove_stack,
+    write_stack,
+)
+from eye.local.stack import claim_data_dir, environment
 from schemas.settings import Settings
 
 
@@ -71,13 +83,66 @@ def test_a_process_in_another_directory_finds_the_same_files(tmp_path: Path, mon
     assert variables["EYE_KAFKA_SSL_CAFILE"] == str(tmp_path / "ca.pem")
 
 
-def test_without_a_stack_there_is_no_note(tmp_path: Path) -> None:
-    assert read_note(tmp_path) is None
-    assert read_note(tmp_path / "nowhere") is None
+def a_stack(data_dir: Path, pid: int | None = None) -> StackInfo:
+    pid = pid or os.getpid()
+    return StackInfo(
+        url="http://u",
+        key="k",
+        environment={"EYE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092"},
+        data_dir=str(data_dir),
+        process=(pid, process_start(pid) or ""),
+        parts=[StackPart("gateway", "http://u", pid, "/log")],
+    )
 
 
-def test_a_note_tells_where_the_stack_is(tmp_path: Path) -> None:
-    variables = {"EYE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092"}
-    (tmp_path / NOTE).write_text(json.dumps({"url": "http://u", "key": "k", "environment": variables}))
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give this test a registry of its own, and a directory in which no stack runs."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return tmp_path
 
-    assert read_note(tmp_path) == {"url": "http://u", "key": "k", **variables}
+
+def test_without_a_stack_nothing_is_found(state: Path) -> None:
+    assert read_stack(state) is None
+    assert find_stacks(state / "nowhere") == []
+    assert find_stacks() == []
+
+
+def test_a_stack_is_found_from_any_directory_until_it_ends(state: Path) -> None:
+    write_stack(state, a_stack(state))
+
+    assert find_stacks() == [a_stack(state)]
+    assert read_stack(state) == a_stack(state)
+    assert (state / STACK_FILE).stat().st_mode & 0o077 == 0
+
+    remove_stack(state)
+    assert find_stacks() == []
+
+
+def test_a_stack_above_the_directory_comes_before_others(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = state / "here" / ".eye", state / "far"
+    for directory in (near, far):
+        directory.mkdir(parents=True)
+        write_stack(directory, a_stack(directory))
+    below = state / "here" / "a" / "b"
+    below.mkdir(parents=True)
+
+    monkeypatch.chdir(below)
+    assert [stack.data_dir for stack in find_stacks()] == [str(near)]
+    monkeypatch.chdir(state)
+    assert {stack.data_dir for stack in find_stacks()} == {str(near), str(far)}
+
+
+def test_a_stack_whose_process_was_killed_is_not_found(state: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    write_stack(state, a_stack(state, child.pid))
+    assert len(find_stacks()) == 1
+
+    child.kill()
+    child.communicate()
+
+    assert find_stacks() == []
+    assert find_stacks(state) == []

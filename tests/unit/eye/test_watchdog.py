@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from eye.runtime.watchdog import guarded
+from eye.runtime.watchdog import watch_event_loop
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ async def test_a_loop_that_stands_still_is_told_of_and_where_it_stands(
     def a_rule_that_never_ends() -> None:
         assert told.wait(30)
 
-    with guarded(told.set):
+    with watch_event_loop(told.set):
         await asyncio.sleep(0)
         a_rule_that_never_ends()
 
@@ -38,7 +38,7 @@ async def test_a_loop_that_is_merely_busy_is_not_told_of() -> None:
     def work_on_a_chunk() -> None:
         time.sleep(0.01)
 
-    with guarded(told.set):
+    with watch_event_loop(told.set):
         for _ in range(60):
             work_on_a_chunk()
             await asyncio.sleep(0)
@@ -47,7 +47,7 @@ async def test_a_loop_that_is_merely_busy_is_not_told_of() -> None:
 
 
 async def test_the_thread_has_ended_before_the_loop_can() -> None:
-    with guarded(lambda: None):
+    with watch_event_loop(lambda: None):
         await asyncio.sleep(0.02)
 
     assert "watchdog" not in {thread.name for thread in threading.enumerate()}

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from eye.operations.ledger import Ledger, Line, Missing
+from eye.operations.ledger_lines import Ledger, LedgerLine, MissingEvent
 from tests.faults.harness.books import faults_of
 from tests.support.builders import RECEIVED, after
 
 
 def the_ledger(line: dict[str, int], **changes: Any) -> Ledger:
-    return Ledger(RECEIVED, after(3600), [Line("shop", RECEIVED, **line)], **changes)
+    return Ledger(RECEIVED, after(3600), [LedgerLine("shop", RECEIVED, **line)], **changes)
 
 
 def test_books_that_balance_say_nothing() -> None:
@@ -20,7 +20,7 @@ def test_books_that_balance_say_nothing() -> None:
 
 
 def test_what_is_missing_is_named_with_its_line_and_its_place() -> None:
-    ledger = the_ledger({"received": 4, "stored": 2, "rejected": 1}, missing=[Missing("shop", "e-1", 2, 17)])
+    ledger = the_ledger({"received": 4, "stored": 2, "rejected": 1}, missing=[MissingEvent("shop", "e-1", 2, 17)])
 
     [unbalanced, missing] = faults_of(ledger, rows=3)
 
@@ -29,7 +29,7 @@ def test_what_is_missing_is_named_with_its_line_and_its_place() -> None:
 
 
 def test_of_many_that_are_missing_some_are_named() -> None:
-    missing = [Missing("shop", f"e-{number}", 0, number) for number in range(20)]
+    missing = [MissingEvent("shop", f"e-{number}", 0, number) for number in range(20)]
 
     [sentence] = faults_of(the_ledger({}, missing=missing), rows=0)
 

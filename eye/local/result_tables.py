@@ -1,4 +1,4 @@
-"""What people are shown: tables of what is stored."""
+"""Render stored sessions and rejected events as terminal tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sessions_table(dsn: str, limit: int = 50) -> Table:
 
 
 def rejected_table(dsn: str, limit: int = 50) -> Table:
-    """Return the rejected events as they are in Postgres, a line for each broken rule."""
+    """Return the rejected events as they are in Postgres, one line per violation."""
     table = Table("event", "type", "code", "path", "message", title="Rejected events")
     _never_wrap(table, 4)
     with psycopg.connect(dsn, row_factory=dict_row) as connection:

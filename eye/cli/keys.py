@@ -1,0 +1,86 @@
+"""Commands `eye keys add`, `eye keys list` and `eye keys revoke`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from eye.cli.terminal import AsJson, Yes, confirm, err, fail, out, print_found, read_settings
+from eye.operations import keys
+from eye.operations.gateways import gateway_urls, wait_for_keys
+from schemas.event import MAX_TEXT
+
+keys_app = typer.Typer(help="The applications' keys, in applications.toml.", no_args_is_help=True)
+
+
+@keys_app.command("add", epilog="Example: `eye keys add shop --scopes write,read --label till-7`")
+def add_key(
+    application: str,
+    scopes: Annotated[str, typer.Option(help="What the key may do: write, read, or both.")] = "write",
+    label: Annotated[str | None, typer.Option(help="A name for the key, for people.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key for an application and print it, once: only its SHA-256 is kept."""
+    if not 1 <= len(application) <= MAX_TEXT:
+        raise typer.BadParameter(f"an application's name has 1 to {MAX_TEXT} characters")
+    if not application.isprintable() or application != application.strip():
+        raise typer.BadParameter("an application's name has no control characters, and no space at its ends")
+    wanted = [scope.strip() for scope in scopes.split(",")]
+    if unknown := set(wanted) - set(keys.SCOPES):
+        raise typer.BadParameter(f"no such scope: {', '.join(sorted(unknown))}; there are write and read")
+    settings = read_settings()
+    path = settings.applications_file.absolute()
+    key = keys.add_key(path, application, wanted, label)
+    if as_json:
+        print_found({"application": application, "key": key, "scopes": wanted, "file": str(path)}, [], [], True)
+        return
+    out.print(key, markup=False, highlight=False, soft_wrap=True)
+    err.print(f"written to {path}; gateways that read this file take the key within a second", soft_wrap=True)
+    err.print("send it as `Authorization: Bearer KEY`, or with `eye send FILE --key KEY`", markup=False)
+
+
+@keys_app.command("list", epilog="Example: `eye keys list --json`")
+def list_keys(as_json: AsJson = False) -> None:
+    """List the applications' keys by the beginning of their SHA-256."""
+    _print_keys(keys.list_keys(read_settings().applications_file), as_json)
+
+
+@keys_app.command("revoke", epilog="Example: `eye keys revoke 3fc1a2b4`")
+def revoke_key(
+    fingerprint: Annotated[
+        str, typer.Argument(help="The beginning of the key's SHA-256, as `eye keys list` shows it.")
+    ],
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a key out of the file, and wait until the gateways refuse it; exits 1 when one that answers does not."""
+    settings = read_settings()
+    path = settings.applications_file
+    found = [entry for entry in keys.list_keys(path) if entry.sha256.startswith(fingerprint)]
+    if len(found) != 1:
+        fail(f"{len(found)} keys begin with {fingerprint}; `eye keys list` shows them")
+    confirm(f"Revoke a key of {found[0].application}?", yes)
+    _print_keys(keys.revoke_key(path, fingerprint), as_json)
+    reached = asyncio.run(wait_for_keys(settings, keys.keys_version(path)))
+    if gateway_urls(settings):
+        answered = ", ".join(reached) or "no gateway answered; each"
+        err.print(f"{answered} {'uses' if reached else 'takes'} the new keys{'' if reached else ' when it reads them'}")
+
+
+def _print_keys(entries: Iterable[keys.KeyEntry], as_json: bool) -> None:
+    entries = list(entries)
+    found = [
+        {
+            "application": e.application,
+            "sha256": e.fingerprint,
+            "scopes": e.scopes,
+            "label": e.label,
+            "created": e.created,
+        }
+        for e in entries
+    ]
+    rows = [[e.application, e.fingerprint, ", ".join(e.scopes), e.label or "", e.created or ""] for e in entries]
+    print_found(found, rows, ["application", "sha256", "scopes", "label", "created"], as_json)

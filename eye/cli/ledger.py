@@ -1,0 +1,59 @@
+"""Command `eye ledger`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+
+from eye.cli.terminal import AsJson, out, print_found, read_settings
+from eye.cli.time_arguments import parse_option
+
+
+def ledger(
+    since: Annotated[str | None, typer.Option(help="From this time, or so long ago: `2h`. Default: a day ago.")] = None,
+    until: Annotated[str | None, typer.Option(help="Up to, but without, this time.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what was received with what became of it, by application and hour; exits 1 when it doesn't balance."""
+    from eye.operations.ledger import compute_ledger
+
+    found = asyncio.run(compute_ledger(read_settings(), parse_option(since), parse_option(until)))
+    columns = ("received", "stored", "rejected", "duplicate", "in_flight", "difference")
+    lines = [(line, [getattr(line, name) for name in columns]) for line in [*found.lines, found.total]]
+    if as_json:
+        lines_json = [
+            {"application": line.application, "hour": line.hour.isoformat(), **dict(zip(columns, numbers, strict=True))}
+            for line, numbers in lines
+        ]
+        missing = [one._asdict() for one in found.missing]
+        summary = {
+            "since": found.since.isoformat(),
+            "until": found.until.isoformat(),
+            "balanced": found.balanced,
+            "spooled": found.spooled,
+        }
+        out.print_json(
+            json.dumps(
+                summary
+                | {"lines": lines_json[:-1], "total": lines_json[-1], "missing": missing, "doubled": found.doubled}
+            )
+        )
+    else:
+        rows = [
+            [line.application or "all", f"{line.hour:%Y-%m-%d %H:00}" if line.application else "", *map(str, numbers)]
+            for line, numbers in lines
+        ]
+        print_found(None, rows, ["application", "hour", *(name.replace("_", " ") for name in columns)], False)
+        if found.spooled:
+            out.print(f"spooled: {found.spooled:,} events wait on the gateways' disks and are not in the raw topic yet")
+        for one in found.missing:
+            out.print(
+                f"missing: {one.application} {one.event_id}, raw record {one.partition}:{one.offset}", markup=False
+            )
+        if found.doubled:
+            out.print(f"stored twice: {found.doubled}")
+    if not found.balanced:
+        raise typer.Exit(1)

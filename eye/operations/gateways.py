@@ -1,0 +1,95 @@
+"""The gateways as they report themselves: readiness, spool and version of the keys."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from schemas.settings import Settings
+
+_ANSWER_SECONDS = 2.0
+_POLL_SECONDS = 0.1
+
+
+class GatewayError(Exception):
+    """A gateway does not do what was asked; the message names it and says what to do."""
+
+
+class GatewayState(NamedTuple):
+    """State of one gateway; `fault` says in a sentence why it does not answer or is not ready."""
+
+    url: str
+    reachable: bool
+    fault: str | None = None
+    spooled_records: int = 0
+    spooled_bytes: int = 0
+    spool_oldest_seconds: float = 0.0
+    keys_version: str | None = None
+
+
+def gateway_urls(settings: Settings) -> list[str]:
+    """Return the gateways' addresses: EYE_GATEWAY_URLS, else the address that the settings give to a gateway here.
+
+    Where neither is set, nothing is known of any gateway.
+    """
+    if settings.gateway_urls:
+        return [url.rstrip("/") for url in settings.gateway_urls]
+    if not {"gateway_host", "gateway_port"} & settings.model_fields_set or not settings.gateway_port:
+        return []
+    host = "127.0.0.1" if settings.gateway_host in ("0.0.0.0", "::", "") else settings.gateway_host
+    return [f"http://{host}:{settings.gateway_port}"]
+
+
+async def read_gateways(settings: Settings) -> list[GatewayState]:
+    """Ask every known gateway for its state; one that does not answer within 2 s is not reachable."""
+    timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        return list(await asyncio.gather(*(_read(session, url) for url in gateway_urls(settings))))
+
+
+async def wait_for_keys(settings: Settings, version: str, seconds: float = 10.0) -> list[str]:
+    """Wait until every gateway that can be reached uses this version of the keys; returns their addresses.
+
+    Raises GatewayError, which names those that still use another version after `seconds`.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        reached = [state for state in await read_gateways(settings) if state.reachable]
+        behind = [state.url for state in reached if state.keys_version != version]
+        if not behind:
+            return [state.url for state in reached]
+        if asyncio.get_running_loop().time() > deadline:
+            raise GatewayError(
+                f"{', '.join(behind)} still uses other keys than {version}: see that it reads this file"
+                " (EYE_APPLICATIONS), and what its /readyz says of keys"
+            )
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _faults(answer: dict[str, Any]) -> list[str]:
+    """Return why a gateway is not ready, and what keeps it from Kafka, keys or spool while it still is."""
+    checks = answer.get("checks", {})
+    degraded = [f"{name}: {checks[name]}" for name in ("kafka", "spool", "keys") if checks.get(name, "ok") != "ok"]
+    return [*answer.get("reasons", []), *degraded]
+
+
+async def _read(session: aiohttp.ClientSession, url: str) -> GatewayState:
+    try:
+        async with session.get(f"{url}/readyz") as response:
+            answer = await response.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return GatewayState(url, False, f"does not answer: {str(error) or type(error).__name__}")
+    if not isinstance(answer, dict) or "spool" not in answer:
+        return GatewayState(url, False, "is no gateway of The Eye: its /readyz says nothing of a spool")
+    spool: dict[str, Any] = answer["spool"]
+    return GatewayState(
+        url=url,
+        reachable=True,
+        fault="; ".join(_faults(answer)) or None,
+        spooled_records=int(spool["records"]),
+        spooled_bytes=int(spool["bytes"]),
+        spool_oldest_seconds=float(spool["oldest_seconds"]),
+        keys_version=answer.get("keys_version"),
+    )

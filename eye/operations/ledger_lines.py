@@ -1,0 +1,61 @@
+"""The ledger: counts of received events by application and hour, and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+
+@dataclass(slots=True)
+class LedgerLine:
+    """The events of one application that were received within one hour (UTC)."""
+
+    application: str
+    hour: datetime
+    received: int = 0
+    stored: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+    in_flight: int = 0
+
+    @property
+    def difference(self) -> int:
+        """Received events that are unaccounted for; negative: rows whose event was never received."""
+        return self.received - self.stored - self.rejected - self.duplicate - self.in_flight
+
+
+class MissingEvent(NamedTuple):
+    """A raw record that became nothing."""
+
+    application: str
+    event_id: str
+    partition: int
+    offset: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Balance of the events received from `since` to before `until`. `doubled` counts second rows of an event;
+    `spooled` are events that gateways acknowledged and that are not in the raw topic yet: no line has them."""
+
+    since: datetime
+    until: datetime
+    lines: list[LedgerLine] = field(default_factory=list)
+    missing: list[MissingEvent] = field(default_factory=list)
+    doubled: int = 0
+    spooled: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        """True when no line has a difference, and nothing is stored twice."""
+        return not self.doubled and not any(line.difference for line in self.lines)
+
+    @property
+    def total(self) -> LedgerLine:
+        """The sum of all lines."""
+        total = LedgerLine("", self.since)
+        for line in self.lines:
+            for name in ("received", "stored", "rejected", "duplicate", "in_flight"):
+                setattr(total, name, getattr(total, name) + getattr(line, name))
+        return total
