@@ -10,9 +10,13 @@ import msgspec
 from schemas.verdict import Code
 
 MAX_TEXT = 128
-"""Longest session_id, category, name and event_id, in characters."""
+"""Longest session_id, category, name, event_id and user_id, in characters."""
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
+
+
+NO_CONTEXT = msgspec.Raw(b"")
+"""The context of an event that has none."""
 
 
 class SentEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -25,6 +29,8 @@ class SentEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     data: msgspec.Raw
     event_id: Text | None = None
     schema_version: int | None = None
+    user_id: Text | None = None
+    context: msgspec.Raw = NO_CONTEXT
 
 
 REQUIRED_FIELDS = ("session_id", "category", "name", "timestamp", "data")
@@ -32,7 +38,7 @@ KNOWN_FIELDS = frozenset(SentEvent.__struct_fields__)
 
 
 def text_fault(field: str, value: Any) -> tuple[Code, str] | None:
-    """Check session_id, category, name or event_id against the limits; return None when it is valid."""
+    """Check session_id, category, name, event_id or user_id against the limits; return None when it is valid."""
     if not isinstance(value, str):
         return Code.WRONG_TYPE, f"{field} must be a string"
     if not 1 <= len(value) <= MAX_TEXT:

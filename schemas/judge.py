@@ -13,7 +13,7 @@ import msgspec
 
 from schemas import json_reader
 from schemas.catalogue import EventType
-from schemas.event import SentEvent
+from schemas.event import NO_CONTEXT, SentEvent
 from schemas.record import Envelope, RawRecord, open_envelope
 from schemas.rules import Rules
 from schemas.timestamp import in_utc
@@ -52,7 +52,9 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
         event_type = rules.type_of(sent.category, sent.name, sent.schema_version)
         if event_type is None or sent.session_id.encode() != envelope.key or sent.session_id.isspace():
             return None
-        if sent.event_id is not None and sent.event_id.isspace():
+        if (sent.event_id and sent.event_id.isspace()) or (sent.user_id and sent.user_id.isspace()):
+            return None
+        if sent.context is not NO_CONTEXT and not _is_plain_object(bytes(sent.context)):
             return None
         fast = event_type.fast_payload
         if fast is None:
@@ -76,7 +78,15 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
         envelope.received_at,
         event_type.version,
         sent.data,
+        msgspec.UNSET if sent.user_id is None else sent.user_id,
+        msgspec.UNSET if sent.context is NO_CONTEXT else sent.context,
     )
+
+
+def _is_plain_object(context: bytes) -> bool:
+    """Return whether a context is an object that Postgres can store for sure. Raises msgspec's errors."""
+    _object_decoder.decode(context)
+    return not _maybe_unstorable(context)
 
 
 def _check(event_type: EventType, data: bytes) -> None:

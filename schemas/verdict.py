@@ -38,7 +38,7 @@ class Violation(msgspec.Struct, frozen=True):
 class Accepted(msgspec.Struct, frozen=True, gc=False):
     """An event that keeps every rule; encoded, it is the value of an `events.validated` record.
 
-    `data` is the payload's JSON, byte for byte as sent.
+    `data` and `context` are JSON, byte for byte as sent. `user_id` and `context` are absent where they were not sent.
     """
 
     event_id: str
@@ -50,6 +50,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     received_at: datetime
     schema_version: int
     data: msgspec.Raw
+    user_id: str | msgspec.UnsetType = msgspec.UNSET
+    context: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False):

@@ -14,12 +14,14 @@ from pydantic_core import ErrorDetails
 
 from schemas import json_reader
 from schemas.catalogue import EventType
-from schemas.event import KNOWN_FIELDS, MAX_TEXT, REQUIRED_FIELDS, text_fault
+from schemas.event import KNOWN_FIELDS, MAX_TEXT, NO_CONTEXT, REQUIRED_FIELDS, text_fault
 from schemas.json_reader import Violations
 from schemas.record import Envelope
 from schemas.rules import Rules
 from schemas.timestamp import parse_timestamp
 from schemas.verdict import Accepted, Code, Rejected, Verdict
+
+_MAY_BE_NULL = ("event_id", "user_id")
 
 MAX_VIOLATIONS = 100
 """Most violations that are listed of one event; hostile input could have millions."""
@@ -37,6 +39,7 @@ def collect_violations(value: bytes, envelope: Envelope, rules: Rules) -> Verdic
     event_type = _check_payload(event, rules, found)
     if found or occurred_at is None or event_type is None:
         return _rejected(value, envelope, rules, event, found)
+    as_sent = _read_as_sent(value)
     return Accepted(
         event_id=envelope.event_id,
         application=envelope.application,
@@ -46,7 +49,13 @@ def collect_violations(value: bytes, envelope: Envelope, rules: Rules) -> Verdic
         occurred_at=occurred_at,
         received_at=envelope.received_at,
         schema_version=event_type.version,
-        data=_data_as_sent(value, event),
+        data=as_sent.data if as_sent else _encoded(event["data"]),
+        user_id=msgspec.UNSET if event.get("user_id") is None else event["user_id"],
+        context=msgspec.UNSET
+        if event.get("context") is None
+        else as_sent.context
+        if as_sent
+        else _encoded(event["context"]),
     )
 
 
@@ -77,13 +86,15 @@ def _check_fields(event: dict[str, Any], found: Violations) -> None:
     for field in REQUIRED_FIELDS:
         if field not in event:
             found.add(Code.MISSING_FIELD, (field,), f"{field} is missing")
-    for field in ("session_id", "category", "name", "event_id"):
-        if field in event and (field != "event_id" or event[field] is not None):
+    for field in ("session_id", "category", "name", "event_id", "user_id"):
+        if field in event and (field not in _MAY_BE_NULL or event[field] is not None):
             fault = text_fault(field, event[field])
             if fault is not None:
                 found.add(fault[0], (field,), fault[1])
     if event.get("schema_version") is not None and type(event["schema_version"]) is not int:
         found.add(Code.WRONG_TYPE, ("schema_version",), "schema_version must be an integer")
+    if event.get("context") is not None and not isinstance(event["context"], dict):
+        found.add(Code.WRONG_TYPE, ("context",), "context must be an object")
     if "data" in event and not isinstance(event["data"], dict):
         found.add(Code.WRONG_TYPE, ("data",), "data must be an object")
 
@@ -151,16 +162,21 @@ def _code_of(details: ErrorDetails) -> Code:
     return Code.BAD_VALUE
 
 
-class _DataAsSent(msgspec.Struct):
+class _AsSent(msgspec.Struct):
     data: msgspec.Raw
+    context: msgspec.Raw = NO_CONTEXT
 
 
-def _data_as_sent(value: bytes, event: dict[str, Any]) -> msgspec.Raw:
-    """Return the payload's own bytes; encode it again only if no other reader than Python's takes them as JSON."""
+def _read_as_sent(value: bytes) -> _AsSent | None:
+    """Return payload and context in their own bytes; None where no other reader than Python's takes them as JSON."""
     try:
-        return msgspec.json.decode(value, type=_DataAsSent).data
+        return msgspec.json.decode(value, type=_AsSent)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.Raw(json.dumps(event["data"]).encode())
+        return None
+
+
+def _encoded(part: dict[str, Any]) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(part).encode())
 
 
 def _rejected(value: bytes, envelope: Envelope, rules: Rules, event: dict[str, Any], found: Violations) -> Rejected:

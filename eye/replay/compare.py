@@ -34,7 +34,10 @@ left join eye.rejected_events rejected
     on rejected.event_id = new.event_id and rejected.application = new.application
 """
 
-_EVENT = ("session_id", "category", "name", "occurred_at", "received_at", "schema_version", "data", "client_event_id")
+_EVENT = (
+    "session_id", "category", "name", "occurred_at", "received_at", "schema_version", "data", "client_event_id",
+    "user_id", "context",
+)  # fmt: skip
 _REJECTED = (
     "session_id", "category", "name", "timestamp", "received_at", "codes", "errors", "raw", "raw_encoding",
     "raw_truncated", "client_event_id",

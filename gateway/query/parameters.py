@@ -69,7 +69,7 @@ def session_status(value: str) -> str:
 
 PAGE: Mapping[str, Parser] = {"from": parse_timestamp, "to": parse_timestamp, "limit": limit, "cursor": text}
 SESSION_EVENTS: Mapping[str, Parser] = {"category": text, "name": text, **PAGE}
-EVENTS: Mapping[str, Parser] = {"session_id": text, **SESSION_EVENTS}
+EVENTS: Mapping[str, Parser] = {"session_id": text, "user_id": text, "event_id": text, **SESSION_EVENTS}
 ERRORS: Mapping[str, Parser] = {"code": text, **SESSION_EVENTS}
 SUMMARY: Mapping[str, Parser] = {"category": text, "name": text, "from": parse_timestamp, "to": parse_timestamp}
 SESSIONS: Mapping[str, Parser] = {"status": session_status, **PAGE}

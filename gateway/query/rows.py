@@ -26,6 +26,8 @@ class StoredEvent(msgspec.Struct, omit_defaults=True):
     received_at: datetime
     schema_version: int
     data: msgspec.Raw
+    user_id: str | None = None
+    context: msgspec.Raw | None = None
     status: Literal["stored"] | None = None
 
 
@@ -74,7 +76,8 @@ class Count(msgspec.Struct):
 
 def stored_event(row: Row) -> StoredEvent:
     """Read a row of queries.EVENTS."""
-    return StoredEvent(**_fields(row, StoredEvent) | {"data": msgspec.Raw(row["data"])})
+    context = None if row["context"] is None else msgspec.Raw(row["context"])
+    return StoredEvent(**_fields(row, StoredEvent) | {"data": msgspec.Raw(row["data"]), "context": context})
 
 
 def rejected_event(row: Row) -> RejectedEvent:

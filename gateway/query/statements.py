@@ -34,7 +34,7 @@ class Listing:
 _EVENT = """
     select coalesce(event.client_event_id, event.event_id::text) as event_id, event.application, event.session_id,
         event.category, event.name, event.occurred_at, event.received_at, event.schema_version,
-        event.data::text as data, event.event_id::text as row_id
+        event.data::text as data, event.user_id, event.context::text as context, event.event_id::text as row_id
     from eye.events event"""
 
 _REJECTED = """
@@ -53,6 +53,9 @@ EVENTS = Listing(
     select=_EVENT,
     conditions={
         "session_id": "event.session_id = %(session_id)s",
+        "user_id": "event.user_id = %(user_id)s",
+        "event_id": """(event.occurred_at, event.event_id, event.application) in (
+            select occurred_at, event_id, application from eye.event_keys key where key.event_id = %(row_id)s)""",
         "category": "event.category = %(category)s",
         "name": "event.name = %(name)s",
         "from": "event.occurred_at >= %(from)s",

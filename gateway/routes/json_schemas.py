@@ -45,6 +45,11 @@ def _sent(settings: Settings) -> Json:
             "data": {"type": "object", "description": "By the rules of the event type: GET /schemas."},
             "event_id": {"anyOf": [text, {"type": "null"}], "description": "Idempotency key; given when absent."},
             "schema_version": {"type": ["integer", "null"], "description": "The latest when absent."},
+            "user_id": {"anyOf": [text, {"type": "null"}], "description": "The user that the event is about."},
+            "context": {
+                "type": ["object", "null"],
+                "description": "Sent beside the payload; no rule judges it.",
+            },
         },
         "examples": [
             {

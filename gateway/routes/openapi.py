@@ -70,7 +70,13 @@ def _writing(settings: Settings) -> Json:
 
 
 def _events_call() -> Json:
-    parameters = [_query("session_id", "Events of this session."), *_type_and_time("occurred_at"), *_paging()]
+    parameters = [
+        _query("session_id", "Events of this session."),
+        _query("user_id", "Events of this user."),
+        _query("event_id", "Events with this id, as sent; one that is no UUID is one of the caller's own application."),
+        *_type_and_time("occurred_at"),
+        *_paging(),
+    ]
     return _call("Stored events, by occurred_at, then event_id", "Events", [400, 401, 403, 503], parameters)
 
 

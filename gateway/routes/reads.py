@@ -25,6 +25,8 @@ _encode = msgspec.json.Encoder().encode
 async def get_events(request: web.Request) -> web.Response:
     """Stored events, by the time they occurred."""
     given = read_parameters(request, parameters.EVENTS)
+    if "event_id" in given:
+        given["row_id"] = row_id(request[GRANT].application, given["event_id"])
     return await _page(request, "events", statements.EVENTS, given, rows.stored_event, rows.place_of_event)
 
 

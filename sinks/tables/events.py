@@ -30,6 +30,8 @@ class EventFields(msgspec.Struct, gc=False):
     source_partition: bytes
     source_offset: bytes
     client_event_id: bytes
+    user_id: bytes
+    context: bytes
 
 
 EVENT_COLUMNS = ", ".join(EventFields.__struct_fields__)
@@ -73,6 +75,8 @@ def _event_row(record: RawRecord) -> EventRow:
         source_partition=source[0],
         source_offset=source[1],
         client_event_id=client_event_id,
+        user_id=copy.NULL if event.user_id is msgspec.UNSET else copy.text(event.user_id),
+        context=copy.NULL if event.context is msgspec.UNSET else copy.jsonb(event.context),
     )
     copied = copy.row(*msgspec.structs.astuple(fields))
     return EventRow(event_id, fields.application, fields.occurred_at, copied, record, source, republished_by)

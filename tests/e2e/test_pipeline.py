@@ -230,3 +230,21 @@ def partitions_by_librdkafka(settings: Settings, keys: set[bytes]) -> dict[bytes
         producer.produce(topic, key=key, on_delivery=note)
     assert producer.flush(10) == 0
     return placed
+
+
+async def test_user_and_context_go_from_body_to_row_and_back(pipeline: Pipeline) -> None:
+    session, context = "s-with-context", {"page": {"url": "https://shop.example/?q=ü"}, "n": 1.5}
+    sent = [
+        an_event(session_id=session, event_id="c-1", user_id="u-42", context=context),
+        an_event(session_id=session, event_id="c-2"),
+    ]
+    status, _ = await pipeline.post(json.dumps(sent).encode())
+    assert status == 202
+    await wait_until_settled(pipeline.settings)
+
+    _, of_user = await pipeline.get("/events?user_id=u-42")
+    _, of_id = await pipeline.get("/events?event_id=c-2")
+    assert [(event["event_id"], event["user_id"], event["context"]) for event in of_user["events"]] == [
+        ("c-1", "u-42", context)
+    ]
+    assert [(event["event_id"], event.keys() & {"user_id", "context"}) for event in of_id["events"]] == [("c-2", set())]

@@ -39,6 +39,11 @@ def judge_event(event: Any, rules: Rules = RULES) -> Verdict:
     return judge(a_raw_record(event), rules)
 
 
+def slowly(value: bytes) -> Verdict:
+    """Judge a value by the way that lists every violation."""
+    return collect_violations(value, open_envelope(a_raw_record(value=value)), RULES)
+
+
 def without(field: str) -> dict[str, Any]:
     return {name: value for name, value in an_event().items() if name != field}
 
@@ -65,6 +70,41 @@ def test_an_event_that_keeps_every_rule_is_accepted_with_all_it_says() -> None:
     assert (accepted.event_id, accepted.application, accepted.session_id) == ("e-1", "shop", "s-1")
     assert (accepted.category, accepted.name, accepted.schema_version) == ("page interaction", "pageview", 1)
     assert (accepted.occurred_at, accepted.received_at) == (OCCURRED, RECEIVED)
+
+
+def test_user_and_context_are_kept_as_they_were_sent() -> None:
+    value = json.dumps(an_event(user_id="u-1", context={"page": {"depth": 1.50}}), indent=1).encode()
+
+    for verdict in (judge(a_raw_record(value=value), RULES), slowly(value)):
+        assert isinstance(verdict, Accepted)
+        stored = json.loads(encode(verdict))
+        assert (stored["user_id"], stored["context"]) == ("u-1", {"page": {"depth": 1.5}})
+
+
+def test_an_event_without_user_and_context_says_nothing_of_them() -> None:
+    nothing = judge_event(an_event(user_id=None, context=None)), judge_event(an_event())
+
+    assert [{"user_id", "context"} & json.loads(encode(verdict)).keys() for verdict in nothing] == [set(), set()]
+
+
+@pytest.mark.parametrize(
+    ("fields", "violation"),
+    [
+        ({"user_id": 7}, ("wrong_type", "$.user_id")),
+        ({"user_id": ""}, ("bad_value", "$.user_id")),
+        ({"user_id": " "}, ("bad_value", "$.user_id")),
+        ({"user_id": "u" * 129}, ("bad_value", "$.user_id")),
+        ({"context": "web"}, ("wrong_type", "$.context")),
+        ({"context": [1]}, ("wrong_type", "$.context")),
+        ({"context": {"a": math.nan}}, ("bad_value", "$.context.a")),
+        ({"context": {"a": "\0"}}, ("bad_value", "$.context.a")),
+        ({"context": {"a": 2**2000}}, ("bad_value", "$.context.a")),
+    ],
+)
+def test_a_bad_user_or_context_is_rejected(
+    fields: dict[str, Any], violation: tuple[str, str]
+) -> None:
+    assert broken(judge_event(an_event(**fields))) == [violation]
 
 
 @pytest.mark.parametrize(
