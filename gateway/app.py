@@ -27,7 +27,7 @@ from gateway.request_spans import traced
 from gateway.routes import docs
 from gateway.routes.events import post_events, validate_events
 from gateway.routes.fast_path import FastPath
-from gateway.routes.guard import guarded, track_requests
+from gateway.routes.guard import check_expectation, guarded, track_requests
 from gateway.routes.health import get_healthz, get_metrics, get_readyz
 from gateway.routes.openapi import openapi
 from gateway.routes.reads import (
@@ -89,7 +89,7 @@ def build_app(
         clients.fast_path = FastPath(app[GATEWAY])
     for route in _routes(settings, spans):
         handler = route.handler if route.access is Access.OPEN else guarded(route.handler, route.access)
-        app.router.add_route(route.method, route.path, handler)
+        app.router.add_route(route.method, route.path, handler, expect_handler=check_expectation)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, handler)
     app.cleanup_ctx.extend([_publishing, _reading, _measuring_lag])

@@ -154,6 +154,18 @@ class Metrics:
             "Records of the spool found damaged since the start; one may stand for all behind it in its file.",
             registry=self.registry,
         )
+        self.gc_collections = Counter(
+            "eye_gateway_gc_collections_total",
+            "Collections of Python's garbage collector, by generation; 2 is a full one.",
+            ["generation"],
+            registry=self.registry,
+        )
+        self.gc_seconds = Counter(
+            "eye_gateway_gc_seconds_total",
+            "Time that these collections took, in seconds; nothing else runs meanwhile.",
+            ["generation"],
+            registry=self.registry,
+        )
         # what every request counts in is looked up once
         self.requests_of = cache(self.requests.labels)
         self.seconds_of = cache(self.request_seconds.labels)

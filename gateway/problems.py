@@ -41,6 +41,7 @@ class ProblemCode(StrEnum):
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     NO_ACCEPTABLE_EVENT = "no_acceptable_event"
     REQUEST_TIMEOUT = "request_timeout"
+    EXPECTATION_FAILED = "expectation_failed"
     HEADERS_TOO_LARGE = "headers_too_large"
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
@@ -118,6 +119,12 @@ class RequestTimeout(Problem):
     """A request that came too slowly; its connection is closed."""
 
     status, code = HTTPStatus.REQUEST_TIMEOUT, ProblemCode.REQUEST_TIMEOUT
+
+
+class ExpectationFailed(Problem):
+    """A header Expect that is not understood."""
+
+    status, code = HTTPStatus.EXPECTATION_FAILED, ProblemCode.EXPECTATION_FAILED
 
 
 class HeadersTooLarge(Problem):

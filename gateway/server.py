@@ -16,6 +16,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
+from gateway import garbage_collection
 from gateway.app import build_app
 from gateway.connections.client_connections import Clients
 from gateway.connections.os_limits import limit_unread
@@ -52,7 +53,7 @@ def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT; return when stopped in good order. Raises OSError when the port is taken."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, ready=ready, registry=registry, spans=spans, signalled=_exit_in_time))
+        runner.run(serve(settings, ready=ready, registry=registry, spans=spans, own_process=True))
 
 
 async def serve(
@@ -62,15 +63,16 @@ async def serve(
     stop: asyncio.Event | None = None,
     registry: CollectorRegistry | None = None,
     spans: Spans | None = None,
-    signalled: Callable[[], None] | None = None,
+    own_process: bool = False,
 ) -> None:
     """Serve until `stop` is set; without one, until SIGTERM or SIGINT.
 
     `ready` is called once with the address, as `http://host:port`, when the port is open; Kafka may still be
-    away then; `signalled` with a signal to end. Any number of processes can listen on the same port.
+    away then. Any number of processes can listen on the same port. `own_process`: nothing else runs in this process,
+    which ends within STOP_SECONDS of the signal, and whose garbage collector is tuned.
     """
     amend_connections()
-    stop = stop or _stop_on_signal(signalled)
+    stop = stop or _stop_on_signal(_exit_in_time if own_process else None)
     app = build_app(settings, registry, spans)
     runner = web.AppRunner(app, shutdown_timeout=CANCEL_SECONDS)
     await runner.setup()
@@ -78,6 +80,8 @@ async def serve(
         await _first_connected(app[GATEWAY].publisher, stop)
         listener = await _listen(app[GATEWAY].clients, runner, settings)
         address = _address(listener)
+        if own_process:
+            garbage_collection.tune(app[GATEWAY].metrics)
         log.info("listening on %s", address)
         if ready is not None:
             ready(address)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TypeVar
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from gateway.ingest.decompression import decompress
 from gateway.ingest.event_reader import Intake, Reader
@@ -84,6 +84,9 @@ class BodyReader:
         too_large = TooLarge(f"A request has at most {self._max_bytes} bytes, compressed or not.")
         if (request.content_length or 0) > self._max_bytes:
             raise too_large
+        if request.headers.get(hdrs.EXPECT) and request.version >= HttpVersion11:
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
         body = bytearray()
         while part := await request.content.readany():
             if len(body) + len(part) > self._max_bytes:

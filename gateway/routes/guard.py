@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Middleware
 
 from gateway.access.authorization import Access
@@ -12,7 +12,7 @@ from gateway.admission.admission import Admission
 from gateway.connections.client_connections import Clients
 from gateway.context import GATEWAY, GRANT, PERMIT
 from gateway.metrics import Metrics
-from gateway.problems import SERVER, Handler, RateLimited
+from gateway.problems import SERVER, ExpectationFailed, Handler, RateLimited, problem_response
 
 
 def guarded(handler: Handler, access: Access) -> Handler:
@@ -32,6 +32,18 @@ def guarded(handler: Handler, access: Access) -> Handler:
             gateway.admission.close(permit)
 
     return guard
+
+
+async def check_expectation(request: web.Request) -> web.Response | None:
+    """Refuse an Expect other than 100-continue; that one is granted when the body is read, and not before.
+
+    So a request whose head alone says 401, 413 or 415 is answered without its body.
+    """
+    if request.version < HttpVersion11 or request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        return None
+    problem = ExpectationFailed("The header Expect can only be 100-continue.")
+    request.app[GATEWAY].metrics.problems.labels(problem.code).inc()
+    return problem_response(problem)
 
 
 def track_requests(admission: Admission, clients: Clients, metrics: Metrics) -> Middleware:

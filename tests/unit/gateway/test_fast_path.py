@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -371,3 +371,39 @@ async def test_accepted_requests_are_counted_by_route_and_status(door: Door) -> 
 
 def sample(door: Door, name: str, **labels: str) -> float | None:
     return door.gateway.metrics.registry.get_sample_value(name, labels)
+
+
+async def test_an_expectation_that_is_not_known_is_417(door: Door) -> None:
+    door.connection.data_received(door.post(EVENT, "Expect: miracles"))
+
+    assert await door.answered() == [417]
+    assert b"Content-Type: application/problem+json" in door.wire.answers
+    assert b"aiohttp" not in door.wire.answers
+
+
+async def test_the_body_is_asked_for_where_the_head_is_good(door: Door) -> None:
+    head, _, body = door.post(EVENT, "Expect: 100-continue").partition(b"\r\n\r\n")
+    door.connection.data_received(head + b"\r\n\r\n")
+    assert await door.answered() == [100]
+
+    door.connection.data_received(body)
+
+    assert await door.answered(2) == [100, 202]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda head: head.replace(b"Bearer ", b"Bearer x"), 401),
+        (lambda head: head.replace(b"Content-Length: ", b"Content-Length: 999999"), 413),
+        (lambda head: head.replace(b"application/json", b"image/png"), 415),
+    ],
+)
+async def test_no_body_is_asked_for_where_the_head_is_refused(
+    door: Door, change: Callable[[bytes], bytes], status: int
+) -> None:
+    head = door.post(EVENT, "Expect: 100-continue").partition(b"\r\n\r\n")[0]
+
+    door.connection.data_received(change(head) + b"\r\n\r\n")
+
+    assert await door.answered() == [status]

@@ -1,4 +1,4 @@
-"""What the connection relies on in aiokafka beyond its documented face; a new version has to keep it."""
+"""The internals of aiokafka that the producer's module uses; a new version has to keep each of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from gateway.publish.producer import BATCH_BYTES, abandon
+from gateway.publish.producer import BATCH_BYTES, abandon, ended_task, limit_batches, rewind_sequence
 
 
 async def a_producer() -> Any:
@@ -49,4 +49,42 @@ async def test_a_batch_is_full_just_below_what_a_topic_takes() -> None:
         pass
 
     assert BATCH_BYTES - 51_000 < batch.size() <= BATCH_BYTES < 1_048_588
+    await producer.stop()
+
+
+async def test_a_refused_batch_leaves_no_gap_in_the_sequence() -> None:
+    producer, partition = await a_producer(), TopicPartition("t", 3)
+    producer._txn_manager.increment_sequence_number(partition, 7)
+    producer._txn_manager.increment_sequence_number(partition, 5)
+
+    rewind_sequence(producer, "t", 3, 5)
+
+    assert producer._txn_manager.sequence_number(partition) == 7
+    await producer.stop()
+
+
+async def test_batches_are_no_larger_than_the_topic_takes() -> None:
+    producer = await a_producer()
+    limit_batches(producer, 10_000)
+    batch = producer.create_batch()
+
+    while batch.append(timestamp=1, key=b"k", value=b"x" * 1_000, headers=[]) is not None:
+        pass
+
+    assert 8_000 < batch.size() <= 10_000
+    await producer.stop()
+
+
+async def test_one_record_always_fits_into_a_batch() -> None:
+    producer = await a_producer()
+    limit_batches(producer, 1_000)
+
+    assert producer.create_batch().append(timestamp=1, key=b"k", value=b"x" * 5_000, headers=[]) is not None
+    await producer.stop()
+
+
+async def test_a_producer_without_its_tasks_is_known() -> None:
+    producer = await a_producer()
+
+    assert ended_task(producer) == "sender"
     await producer.stop()
