@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from eye.local.counts import Counts, read_counts
+from eye.local.counts import Counts, CountsReader
 from eye.local.result_tables import rejected_table, sessions_table
 from eye.local.stack import Stack
 from eye.operations.send import send_file
@@ -100,15 +100,16 @@ def _show(stack: Stack, console: Console, path: Path) -> None:
 
 def _watch(stack: Stack, console: Console, stop: threading.Event) -> None:
     """Show the counts, and start again what ends, until told to stop."""
+    reader = CountsReader(stack)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not stop.wait(_REFRESH_SECONDS):
-                live.update(Text(str(read_counts(stack))), refresh=True)
+                live.update(Text(str(reader.read())), refresh=True)
                 stack.restart_ended()
         return
     shown: Counts | None = None
     while not stop.wait(_QUIET_SECONDS if shown else _REFRESH_SECONDS):
-        counts = read_counts(stack)
+        counts = reader.read()
         if counts != shown:
             console.print(str(counts), highlight=False, soft_wrap=True)
         shown = counts

@@ -38,7 +38,7 @@ def read_steps(file: Path) -> list[Step]:
         else:
             steps = msgspec.json.decode(file.read_bytes(), type=list[Step])
     except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ReplayError(f"{file} is no list of steps: {error}") from error
+        raise ReplayError(f"{file} is no list of steps (op is set, remove or rename): {error}") from error
     for step in steps:
         _check(step)
     return steps

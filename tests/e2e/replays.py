@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -106,3 +107,10 @@ async def until_it_has_read(settings: Settings, records: int) -> str:
             if found := await (await connection.execute(query, (records,))).fetchone():
                 return str(found[0])
             await asyncio.sleep(0.02)
+
+
+def summaries(settings: Settings) -> list[Any]:
+    """Return what is known of the sessions, but for `later`."""
+    query = "select session_id, revision, event_count, rejected_count from eye.sessions where session_id <> 'later'"
+    with psycopg.connect(settings.dsn) as connection:
+        return sorted(connection.execute(query).fetchall())

@@ -12,7 +12,7 @@ from typing import Any
 from faust.types import TP
 from prometheus_client import CollectorRegistry, generate_latest
 
-from eye.local.counts import Counts, read_counts
+from eye.local.counts import Counts, CountsReader
 from gateway.metrics import Metrics
 from sinks.metrics import SinkMetrics
 from stream.metrics import StreamMetrics
@@ -66,13 +66,13 @@ def test_the_counts_are_those_of_the_processes() -> None:
         stored.count(table, records=2 * rows, rows=rows, refused=0)
 
     with serving(gateway.registry, stream, sinks) as urls:
-        counts = read_counts(a_stack(*urls))
+        counts = CountsReader(a_stack(*urls)).read()
 
     assert counts == Counts(received=7, validated=4, rejected=2, duplicates=1, stored=4, lag=31, spooled=5)
 
 
 def test_what_does_not_answer_counts_as_nothing() -> None:
-    assert read_counts(a_stack(NOBODY, NOBODY, NOBODY)) == Counts(0, 0, 0, 0, 0, 0)
+    assert CountsReader(a_stack(NOBODY, NOBODY, NOBODY)).read() == Counts(0, 0, 0, 0, 0, 0)
 
 
 def test_counts_are_a_line_for_people() -> None:
@@ -83,3 +83,19 @@ def test_counts_are_a_line_for_people() -> None:
 
 def test_the_line_says_what_is_spooled() -> None:
     assert str(Counts(0, 0, 0, 0, 0, lag=7, spooled=7)).endswith("lag 7   spooled 7")
+
+
+def test_the_totals_go_on_when_a_process_is_started_again() -> None:
+    before, after = Metrics(), Metrics()
+    before.events.labels("shop", "ok").inc(10)
+    after.events.labels("shop", "ok").inc(3)
+
+    with serving(before.registry, after.registry) as (old, new):
+        stack = a_stack(old, NOBODY, NOBODY)
+        reader = CountsReader(stack)
+        seen = []
+        for url in (old, NOBODY, new, new):
+            stack.components[0].url = url
+            seen.append(reader.read().received)
+
+    assert seen == [10, 10, 13, 13]
