@@ -240,7 +240,7 @@ async def test_user_and_context_go_from_body_to_row_and_back(pipeline: Pipeline)
     ]
     status, _ = await pipeline.post(json.dumps(sent).encode())
     assert status == 202
-    await wait_until_settled(pipeline.settings)
+    await wait_until_stored(pipeline.settings)
 
     _, of_user = await pipeline.get("/events?user_id=u-42")
     _, of_id = await pipeline.get("/events?event_id=c-2")
