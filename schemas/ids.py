@@ -18,6 +18,11 @@ def uuid7(millis: int, random: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def idempotent_id(application: str, key: str, index: int) -> str:
+    """Return the event_id of a request's event without one: a UUIDv5 of application, Idempotency-Key and index."""
+    return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, application), f"idempotency:{key}:{index}"))
+
+
 def is_uuid(event_id: str) -> bool:
     """Return whether an id is a UUID in its canonical form (8-4-4-4-12 hexadecimal digits)."""
     return _CANONICAL.fullmatch(event_id) is not None

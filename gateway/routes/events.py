@@ -17,9 +17,10 @@ from gateway.ingest.event_reader import Intake, Item
 from gateway.ingest.results import OK, Answer, Result, Status
 from gateway.metrics import Metrics
 from gateway.outgoing import Outcome, OutgoingRecord
-from gateway.problems import NoAcceptableEvent, TooLarge, Unavailable
+from gateway.problems import BadRequest, NoAcceptableEvent, TooLarge, Unavailable
 from gateway.request_spans import TRACED_AS
-from schemas.ids import uuid7
+from schemas.event import MAX_TEXT
+from schemas.ids import idempotent_id, uuid7
 from schemas.judge import judge
 from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Record
 from schemas.rules import Rules
@@ -40,6 +41,7 @@ async def post_events(request: web.Request) -> web.Response:
     """
     gateway, application = request.app[GATEWAY], request[GRANT].application
     intake = await _read(request)
+    _identify(application, intake.items, request.headers.get("Idempotency-Key"))
     strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
     body = await store_events(gateway, application, intake, _traceparent(request), strict=strict)
     headers = _STRICT_APPLIED if strict else None
@@ -50,6 +52,7 @@ async def validate_events(request: web.Request) -> web.Response:
     """Judge the events of a request by the stream's rules; nothing is stored."""
     gateway = request.app[GATEWAY]
     intake = await _read(request)
+    _identify(request[GRANT].application, intake.items, request.headers.get("Idempotency-Key"))
     records = make_records(request[GRANT].application, intake.items, _traceparent(request))
     await _judge_all(gateway, intake.items, records)
     return web.Response(body=_encode(_answer(intake.items)), content_type="application/json")
@@ -62,6 +65,20 @@ async def _read(request: web.Request) -> Intake:
     intake = await gateway.bodies.read_events(request, lambda size: gateway.admission.charge(permit, size))
     gateway.admission.charge(permit, 0, len(intake.items))
     return intake
+
+
+def _identify(application: str, items: Sequence[Item], key: str | None) -> None:
+    """Give the events without an event_id one that a retried request with the same Idempotency-Key gives them again.
+
+    Raises BadRequest for a key that is no text of 1 to 128 printable characters.
+    """
+    if key is None:
+        return
+    if not 1 <= len(key) <= MAX_TEXT or not key.isprintable():
+        raise BadRequest(f"Idempotency-Key has 1 to {MAX_TEXT} printable characters.")
+    for index, item in enumerate(items):
+        if item.event_id is None and item.status is OK:
+            item.event_id = idempotent_id(application, key, index)
 
 
 async def store_events(

@@ -58,11 +58,13 @@ def _writing(settings: Settings) -> Json:
         },
     }
     encoding = _header("Content-Encoding", "How the body is compressed: gzip, deflate, zstd or br, or a list of these.")
+    idempotency = _header("Idempotency-Key", "1 to 128 characters: a retried request gets the same event_ids.")
     prefer = _header("Prefer", "handling=strict: apply the stream's rules here already.")
     trace = _header("traceparent", "W3C trace context; goes on with the events.")
+    headers = [encoding, idempotency, prefer, trace]
     refused = [400, 401, 403, 408, 413, 415, 429, 503]
-    post = _call("Send events; /events/ is the same", "Answer", [*refused, 422], [encoding, prefer, trace], status=202)
-    check = _call("Hold events against all rules; nothing is stored", "Answer", refused, [encoding])
+    post = _call("Send events; /events/ is the same", "Answer", [*refused, 422], headers, status=202)
+    check = _call("Hold events against all rules; nothing is stored", "Answer", refused, [encoding, idempotency])
     return {
         "/events": {"post": post | {"requestBody": body}, "get": _events_call()},
         "/events/validate": {"post": check | {"requestBody": body}},

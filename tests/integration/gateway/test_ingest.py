@@ -341,3 +341,18 @@ async def test_unknown_paths_and_methods_are_problems(settings: Settings) -> Non
         async with client.delete("/events") as answer:
             assert (answer.status, (await answer.json())["code"]) == (405, "method_not_allowed")
             assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
+
+
+async def test_a_retry_with_the_same_idempotency_key_has_the_same_ids(settings: Settings) -> None:
+    body = [an_event(), an_event(event_id="mine"), an_event()]
+
+    async with a_gateway(settings) as client:
+        answers = [await post(client, body, Idempotency_Key=key) for key in ("order 17", "order 17", "order 18")]
+        refused = [(await post(client, body, Idempotency_Key=key))[0] for key in ("", "k" * 129)]
+
+    first, again, other = ([result["event_id"] for result in answer["results"]] for _, answer in answers)
+    assert first == again
+    assert first[1] == other[1] == "mine"
+    assert len({first[0], first[2], other[0], other[2]}) == 4
+    assert [uuid.UUID(event_id).version for event_id in (first[0], first[2])] == [5, 5]
+    assert refused == [400, 400]

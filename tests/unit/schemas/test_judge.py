@@ -101,9 +101,7 @@ def test_an_event_without_user_and_context_says_nothing_of_them() -> None:
         ({"context": {"a": 2**2000}}, ("bad_value", "$.context.a")),
     ],
 )
-def test_a_bad_user_or_context_is_rejected(
-    fields: dict[str, Any], violation: tuple[str, str]
-) -> None:
+def test_a_bad_user_or_context_is_rejected(fields: dict[str, Any], violation: tuple[str, str]) -> None:
     assert broken(judge_event(an_event(**fields))) == [violation]
 
 
