@@ -4,6 +4,9 @@
 #   make load [USERS=150 SECONDS=30]   locust against the stack of `make up`
 #   make test           lint, types, import contracts and every test, on a real Kafka and a real Postgres
 #   make places         the first command as other users, in other places and environments; needs root
+#   make shell          a shell in which eye, pytest and ruff are found
+#   make reference      docs/reference from the code
+#   make docs           the documents as a site in build/site; a broken link fails
 #   make alerts         the alert rules against promtool
 #   make faults         drills: what can break does, and an independent reader counts; DRILLS="--quick" for short ones
 
@@ -13,13 +16,16 @@ unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run up test lint places test-fast faults cluster secure bench load clean alerts
+.PHONY: run up shell test lint reference docs places test-fast faults cluster secure bench load clean alerts
 
 run: $(INSTALLED)
 	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
 
 up: $(INSTALLED)
 	$(BIN)/eye up
+
+shell: $(INSTALLED)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $${SHELL:-sh}
 
 # Two files at a time, since a test mostly waits for its servers; those that take longest come first.
 test: lint
@@ -34,6 +40,12 @@ lint: $(INSTALLED)
 # `make run ONCE=1` as other users, in other places and environments; PLACES="NAME ..." for some, needs root
 places: $(INSTALLED)
 	$(BIN)/python -m tests.places $(PLACES)
+
+reference: $(INSTALLED)
+	$(BIN)/python -m docs.generate
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 
 test-fast: $(INSTALLED)
 	$(BIN)/pytest tests/unit
@@ -54,7 +66,7 @@ bench: $(INSTALLED)
 load: $(INSTALLED)
 	$(BIN)/python -m tests.load --users $(or $(USERS),150) --seconds $(or $(SECONDS),30)
 
-# The alert rules against promtool, which has to be on the PATH; docs/observe.md says where it comes from.
+# The alert rules against promtool, which has to be on the PATH; docs/observability.md says where it comes from.
 alerts:
 	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules alerts.test.yaml
 

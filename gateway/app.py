@@ -24,7 +24,7 @@ from gateway.publish.producer import BATCH_BYTES
 from gateway.publish.publisher import Publisher
 from gateway.query.database import Database
 from gateway.request_spans import traced
-from gateway.routes import docs
+from gateway.routes.docs import DocsPage
 from gateway.routes.events import post_events, validate_events
 from gateway.routes.fast_path import FastPath
 from gateway.routes.guard import check_expectation, guarded, track_requests
@@ -87,7 +87,7 @@ def build_app(
     app[TRACING] = Tracing()
     if spans is None:
         clients.fast_path = FastPath(app[GATEWAY])
-    for route in _routes(settings, spans):
+    for route in _routes(app[GATEWAY], spans):
         handler = route.handler if route.access is Access.OPEN else guarded(route.handler, route.access)
         app.router.add_route(route.method, route.path, handler, expect_handler=check_expectation)
         if route.method == "GET":
@@ -96,7 +96,9 @@ def build_app(
     return app
 
 
-def _routes(settings: Settings, spans: Spans | None) -> list[Route]:
+def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
+    description = msgspec.json.encode(openapi(gateway.settings, gateway.rules.catalogue))
+    page = DocsPage()
     return [
         Route("POST", "/events", traced(post_events, "/events", spans), Access.WRITE),
         Route("POST", "/events/", traced(post_events, "/events/", spans), Access.WRITE),
@@ -115,8 +117,9 @@ def _routes(settings: Settings, spans: Spans | None) -> list[Route]:
         Route("GET", "/healthz", get_healthz, Access.OPEN),
         Route("GET", "/readyz", get_readyz, Access.OPEN),
         Route("GET", "/metrics", get_metrics, Access.OPEN),
-        Route("GET", "/openapi.json", _document(msgspec.json.encode(openapi(settings))), Access.OPEN),
-        Route("GET", "/docs", _get_docs, Access.OPEN),
+        Route("GET", "/openapi.json", _document(description), Access.OPEN),
+        Route("GET", "/docs", page.get_page, Access.OPEN),
+        Route("GET", "/docs/{file}", page.get_file, Access.OPEN),
     ]
 
 
@@ -149,7 +152,3 @@ def _document(body: bytes) -> Handler:
         return web.Response(body=body, content_type="application/json")
 
     return get_document
-
-
-async def _get_docs(_: web.Request) -> web.Response:
-    return web.Response(text=docs.PAGE, content_type="text/html", headers=docs.HEADERS)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from gateway.query.parameters import DEFAULT_LIMIT, MAX_LIMIT
+from gateway.routes.examples import event_examples
 from gateway.routes.json_schemas import shapes
+from schemas.catalogue import Catalogue
 from schemas.session import SessionStatus
 from schemas.settings import Settings
 from schemas.verdict import Code
@@ -14,13 +18,13 @@ from schemas.verdict import Code
 Json = dict[str, Any]
 
 
-def openapi(settings: Settings) -> Json:
-    """Return the description as a JSON document."""
+def openapi(settings: Settings, catalogue: Catalogue) -> Json:
+    """Return the description as a JSON document, with an example body for each event type of the catalogue."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "The Eye", "version": "1", "description": _about(settings)},
         "security": [{"bearer": []}, {"header": []}, {"basic": []}],
-        "paths": _writing(settings) | _reading() | _catalogue() | _operating(),
+        "paths": _writing(settings, catalogue) | _reading() | _catalogue() | _operating(),
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -46,15 +50,19 @@ def _about(settings: Settings) -> str:
     )
 
 
-def _writing(settings: Settings) -> Json:
+def _writing(settings: Settings, catalogue: Catalogue) -> Json:
     events: Json = {"oneOf": [_ref("Event"), _ref("EventList"), {"type": "array", "items": _ref("Event")}]}
+    examples = event_examples(catalogue)
     body = {
         "required": True,
         "description": f"At most {settings.max_request_bytes} bytes and {settings.max_request_events} events.",
         "content": {
-            "application/json": {"schema": events},
+            "application/json": {"schema": events, "examples": examples},
             "text/plain": {"schema": events},
-            "application/x-ndjson": {"schema": {"type": "string", "description": "One event a line."}},
+            "application/x-ndjson": {
+                "schema": {"type": "string", "description": "One event a line."},
+                "examples": _lines(examples),
+            },
         },
     }
     encoding = _header("Content-Encoding", "How the body is compressed: gzip, deflate, zstd or br, or a list of these.")
@@ -69,6 +77,12 @@ def _writing(settings: Settings) -> Json:
         "/events": {"post": post | {"requestBody": body}, "get": _events_call()},
         "/events/validate": {"post": check | {"requestBody": body}},
     }
+
+
+def _lines(examples: Json) -> Json:
+    """Return the examples of NDJSON: all of them, an event a line."""
+    lines = [msgspec.json.encode(example["value"]).decode() + "\n" for example in examples.values()]
+    return {"an event of each type": {"value": "".join(lines)}} if lines else {}
 
 
 def _events_call() -> Json:

@@ -50,7 +50,7 @@ def test_every_rule_is_tested_firing_and_silent() -> None:
 
 
 def test_every_alert_is_explained_to_operators() -> None:
-    page = (DEPLOY.parent / "docs" / "observe.md").read_text()
+    page = (DEPLOY.parent / "docs" / "observability.md").read_text()
 
     assert [rule["alert"] for rule in ALERTS if f"`{rule['alert']}`" not in page] == []
 

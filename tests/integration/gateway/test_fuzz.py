@@ -65,7 +65,7 @@ def described(gateway: EyeProcess) -> Any:
 
 OPERATIONS = [
     (path, method, mode)
-    for path, calls in openapi(Settings())["paths"].items()
+    for path, calls in openapi(Settings(), Settings().rules().catalogue)["paths"].items()
     for method, call in calls.items()
     for mode in GenerationMode
     if mode.is_positive or call["parameters"] or "requestBody" in call  # else there is nothing to get wrong

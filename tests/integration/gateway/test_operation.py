@@ -155,14 +155,30 @@ async def test_the_openapi_document_has_every_route_code_and_limit(settings: Set
 
 
 async def test_the_page_shows_the_document_and_fetches_nothing_else(settings: Settings) -> None:
-    async with a_gateway(settings) as client, client.get("/docs") as answer:
-        page = await answer.text()
+    async with a_gateway(settings) as client:
+        async with client.get("/docs") as answer:
+            page = await answer.text()
+        files = re.findall(r'(?:src|href)="([^"]*)"', page)
+        answers = {file: await _body(client, f"/{file}") for file in files}
 
     assert answer.content_type == "text/html"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert "/openapi.json" in page
-    assert "http" not in page
-    assert re.findall(r'(?:src|href)="([^"]*)"', page) == ["/openapi.json"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert "http" not in page.replace("HTTP", "")
+    assert {status for status, _ in answers.values()} == {200}
+    assert b"SwaggerUIBundle" in answers["docs/swagger-ui-bundle.js"][1]
+    assert b'url: "openapi.json"' in answers["docs/page.js"][1]
+
+
+async def test_the_page_has_no_other_files(settings: Settings) -> None:
+    async with a_gateway(settings) as client:
+        for name in ("index.html", "..%2f..%2fpyproject.toml", "swagger-editor.js", "LICENSE"):
+            assert (await _body(client, f"/docs/{name}"))[0] == 404
+
+
+async def _body(client: ClientSession, path: str) -> tuple[int, bytes]:
+    async with client.get(path) as answer:
+        return answer.status, await answer.read()
 
 
 async def test_two_gateways_share_a_port(settings: Settings) -> None:
