@@ -64,14 +64,14 @@ def infra(pytestconfig: pytest.Config) -> Iterator[Infra]:
 
 @pytest.fixture(scope="session")
 def kafka(infra: Infra, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedKafka]:
-    """A broker for all tests; those that break one make their own."""
+    """Lend a broker for all tests; those that break one make their own."""
     with infra.shared_kafka(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
 
 
 @pytest.fixture(scope="session")
 def postgres(infra: Infra, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedPostgres]:
-    """A database server for all tests, with a migrated template; those that break one make their own."""
+    """Lend a database server for all tests, with a migrated template; those that break one make their own."""
     with infra.shared_postgres(tmp_path_factory.mktemp("postgres")) as server:
         with psycopg.connect(server.dsn, autocommit=True) as connection:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
@@ -110,14 +110,14 @@ def fresh_settings(kafka: SharedKafka, dsn: str, directory: Path) -> Settings:
 
 @pytest.fixture
 def dsn(postgres: SharedPostgres) -> Iterator[str]:
-    """A fresh migrated database of the test's own."""
+    """Lend a fresh migrated database of the test's own."""
     with fresh_database(postgres) as made:
         yield made
 
 
 @pytest.fixture
 def settings(kafka: SharedKafka, dsn: str, tmp_path: Path) -> Settings:
-    """A deployment of the test's own."""
+    """Return a deployment of the test's own."""
     return fresh_settings(kafka, dsn, tmp_path)
 
 
@@ -125,14 +125,14 @@ def settings(kafka: SharedKafka, dsn: str, tmp_path: Path) -> Settings:
 def shared_settings(
     kafka: SharedKafka, postgres: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Settings]:
-    """A deployment that the tests of one file share, each with events of its own."""
+    """Lend a deployment that the tests of one file share, each with events of its own."""
     with fresh_database(postgres) as dsn:
         yield fresh_settings(kafka, dsn, tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture
 def empty(postgres: SharedPostgres) -> Iterator[str]:
-    """A database of the test's own without anything in it."""
+    """Lend a database of the test's own without anything in it."""
     name = f"empty_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))

@@ -69,7 +69,7 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """The Eye: events by HTTP, through Kafka, into Postgres, exactly once."""
+    """Run The Eye: events by HTTP, through Kafka, into Postgres, exactly once."""
 
 
 def main() -> None:

@@ -80,7 +80,7 @@ def replay(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Records again: to Postgres (`--to sink`), through today's rules (`--to stream`), or to a file (`--to file PATH`).
+    """Use records again: for Postgres (`--to sink`), today's rules (`--to stream`), or a file (`--to file PATH`).
 
     Ends with a proof: rows expected, rows present, none twice; exits 1 where it fails.
     """

@@ -36,8 +36,11 @@ class MissingEvent(NamedTuple):
 
 @dataclass(slots=True)
 class Ledger:
-    """Balance of the events received from `since` to before `until`. `doubled` counts second rows of an event;
-    `spooled` are events that gateways acknowledged and that are not in the raw topic yet: no line has them."""
+    """Balance of the events received from `since` to before `until`.
+
+    `doubled` counts second rows of an event; `spooled` are events that gateways acknowledged and that are not in
+    the raw topic yet: no line has them.
+    """
 
     since: datetime
     until: datetime

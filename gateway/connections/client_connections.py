@@ -240,12 +240,12 @@ class ClientConnection(web.RequestHandler):
         self._stop_head_limit()
 
     def pause_writing(self) -> None:
-        """The client has to read before more can be written: its time starts."""
+        """Start the time in which the client has to read before more can be written."""
         super().pause_writing()
         self._reading_limit = self._loop.call_later(self._clients.transfer_seconds, self._give_up_reader)
 
     def resume_writing(self) -> None:
-        """The client has read."""
+        """End that time: the client has read."""
         self._answer_read()
         super().resume_writing()
 

@@ -79,8 +79,10 @@ class State(Enum):
 
 
 class PartitionQueue:
-    """One partition's records. At most one batch is in flight; `copies` has the spooled copy of each of its
-    records once it was copied, or None where there was no room or nobody waited.
+    """One partition's records, of which at most one batch is in flight.
+
+    `copies` has the spooled copy of each of its records once it was copied, or None where there was no room or nobody
+    waited.
 
     `task` is the one that may send to the partition: it sends the records that wait, or drains the spool, not before
     `resume_at` of the loop's clock and `piece_bytes` at a time.

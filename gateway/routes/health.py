@@ -41,7 +41,7 @@ async def get_readyz(request: web.Request) -> web.Response:
 
 
 async def get_metrics(request: web.Request) -> web.Response:
-    """The metrics of this process, for Prometheus."""
+    """Return the metrics of this process, for Prometheus."""
     body = generate_latest(request.app[GATEWAY].metrics.registry)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

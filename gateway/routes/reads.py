@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def get_events(request: web.Request) -> web.Response:
-    """Stored events, by the time they occurred."""
+    """Return stored events, by the time they occurred."""
     given = read_parameters(request, parameters.EVENTS)
     if "event_id" in given:
         given["row_id"] = row_id(request[GRANT].application, given["event_id"])
@@ -31,7 +31,7 @@ async def get_events(request: web.Request) -> web.Response:
 
 
 async def get_session_events(request: web.Request) -> web.Response:
-    """The stored events of one session, in their order."""
+    """Return the stored events of one session, in their order."""
     given = read_parameters(request, parameters.SESSION_EVENTS) | {"session_id": _segment(request, "session_id")}
     return await _page(request, "events", statements.EVENTS, given, rows.stored_event, rows.place_of_event)
 
@@ -64,7 +64,7 @@ async def get_event(request: web.Request) -> web.Response:
 
 
 async def get_session(request: web.Request) -> web.Response:
-    """The summary of one session."""
+    """Return the summary of one session."""
     read_parameters(request, {})
     session_id = _segment(request, "session_id")
     for row in await request.app[GATEWAY].database.rows(statements.SESSION_BY_ID, {"session_id": session_id}):

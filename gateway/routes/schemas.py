@@ -33,7 +33,7 @@ async def get_schemas(request: web.Request) -> web.Response:
 
 
 async def get_schema(request: web.Request) -> web.Response:
-    """The JSON Schema of one event type's payload, of its latest version unless `version` is given."""
+    """Return the JSON Schema of one event type's payload, of its latest version unless `version` is given."""
     given = parameters.read_parameters(request, parameters.VERSION)
     category, name = request.match_info["category"], request.match_info["name"]
     catalogue = request.app[GATEWAY].rules.catalogue

@@ -54,7 +54,7 @@ TRACING = web.AppKey("tracing", Tracing)
 
 
 async def get_trace(request: web.Request) -> web.Response:
-    """The steps of an event, of each application that used its id."""
+    """Return the steps of an event, of each application that used its id."""
     given = read_parameters(request, parameters.TRACE)
     event_id = request.match_info["event_id"]
     since = given.get("since", datetime.now(UTC) - DEFAULT_SINCE)

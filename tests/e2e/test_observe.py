@@ -62,7 +62,7 @@ class Collector:
 
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
-    """A collector for the module."""
+    """Lend a collector for the module."""
     made = Collector()
     serving = threading.Thread(target=made.server.serve_forever)
     serving.start()
@@ -76,7 +76,7 @@ def collector() -> Iterator[Collector]:
 def pipeline(
     kafka: SharedKafka, postgres: SharedPostgres, collector: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
-    """A pipeline with traces on, after the sample went all the way."""
+    """Lend a pipeline with traces on, after the sample went all the way."""
     with (
         pytest.MonkeyPatch.context() as patch,
         fresh_database(postgres) as dsn,

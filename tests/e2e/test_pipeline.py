@@ -37,7 +37,7 @@ def pipeline(
 
 @pytest.fixture(scope="module")
 def with_sample(pipeline: Pipeline) -> Pipeline:
-    """The pipeline, after the sample went all the way."""
+    """Return the pipeline, after the sample went all the way."""
 
     async def send() -> None:
         status, answer = await pipeline.post(SAMPLE.read_bytes(), "application/x-ndjson")

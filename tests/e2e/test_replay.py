@@ -39,7 +39,7 @@ def running(shared_settings: Settings) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def pipeline(running: Pipeline) -> Pipeline:
-    """A pipeline that has all its workers, whatever a test before did to them."""
+    """Return a pipeline that has all its workers, whatever a test before did to them."""
     for process in running.processes:
         if not process.running:
             process.start()

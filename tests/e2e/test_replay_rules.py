@@ -36,7 +36,7 @@ EVENTS = int(os.environ.get("EYE_DRILL_EVENTS", "5000"))
 
 @pytest.fixture
 def wrong_rule(settings: Settings, tmp_path: Path) -> Settings:
-    """A deployment whose rule for pageviews is wrong: it rejects what ends with 7, and accepts what ends with 3."""
+    """Return a deployment whose rule for pageviews is wrong: it rejects what ends with 7, accepts what ends with 3."""
     types = tmp_path / "types"
     types.mkdir()
     write_rule(types, WRONG)

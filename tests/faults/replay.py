@@ -134,7 +134,7 @@ class Scene:
 
 
 async def rule(scene: Scene) -> Part:
-    """A rule that was wrong is mended: what the dry run names is replaced, once."""
+    """Mend a rule that was wrong: what the dry run names is replaced, once."""
     part = Part("a rule is mended")
     stream = scene.pipeline.streams[0]
     write_rule(Path(scene.settings.event_types[0]), RIGHT)
@@ -156,7 +156,7 @@ async def rule(scene: Scene) -> Part:
 
 
 async def schema(scene: Scene) -> Part:
-    """The schema is dropped and made anew: all rows come back as they were."""
+    """Drop the schema and make it anew: all rows come back as they were."""
 
     async def replay() -> Ran:
         return await scene.run(*_ALL)
@@ -165,7 +165,7 @@ async def schema(scene: Scene) -> Part:
 
 
 async def killed(scene: Scene) -> Part:
-    """The same, and kill -9 in the middle of the replay, which is resumed."""
+    """Do the same, with kill -9 in the middle of the replay, which is resumed."""
 
     async def replay() -> Ran:
         process = await start_eye(scene.settings, *_ALL)

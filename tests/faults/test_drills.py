@@ -18,7 +18,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """A Kafka and a Postgres that the drills here may break."""
+    """Lend a Kafka and a Postgres that the drills here may break."""
     with Ground(tmp_path_factory.mktemp("drills")) as ground:
         yield ground
 

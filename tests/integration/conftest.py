@@ -12,7 +12,7 @@ from tests.support.servers import Infra
 
 @pytest.fixture(scope="module")
 def brittle(infra: Infra, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """A broker that tests may break; one for each file, since with many partitions it is long in coming back."""
+    """Lend a broker that tests may break; one for each file, since with many partitions it is long in coming back."""
     broker = infra.make_kafka(tmp_path_factory.mktemp("brittle"), None)
     broker.start()
     yield broker
@@ -21,6 +21,6 @@ def brittle(infra: Infra, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def broker(brittle: Kafka) -> Kafka:
-    """The broker that may be broken, running."""
+    """Return the broker that may be broken, running."""
     brittle.start()
     return brittle

@@ -40,12 +40,12 @@ class SingleEvents(FastHttpUser):
 
     @task(1)
     def send_an_invalid_event(self) -> None:
-        """The stream's to reject: the gateway takes it."""
+        """Send an event for the stream to reject: the gateway takes it."""
         self.client.post("/events/", json=_event(data={"path": 7}), headers=_KEY, name="one invalid event")
 
     @task(1)
     def send_what_has_no_session(self) -> None:
-        """The gateway's to refuse."""
+        """Send an event for the gateway to refuse."""
         with self.client.post(
             "/events/", json=_event(session_id=""), headers=_KEY, name="one refused event", catch_response=True
         ) as answer:

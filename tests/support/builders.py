@@ -27,7 +27,7 @@ PAGEVIEW, CTA_CLICK, SUBMIT = (
 
 
 def an_event(**changes: Any) -> dict[str, Any]:
-    """An event as sent, of session `s-1`: a pageview that keeps every rule."""
+    """Return an event as sent, of session `s-1`: a pageview that keeps every rule."""
     return {
         "session_id": "s-1",
         **PAGEVIEW,
@@ -49,7 +49,7 @@ def a_raw_record(
     partition: int = 0,
     topic: str = "events.raw",
 ) -> Record:
-    """A record as the gateway writes it: of an event, or of any bytes (`value`)."""
+    """Return a record as the gateway writes it: of an event, or of any bytes (`value`)."""
     if value is None:
         value = json.dumps(an_event() if event is None else event).encode()
     if headers is None:
@@ -58,7 +58,7 @@ def a_raw_record(
 
 
 def gateway_headers(event_id: str = "e-1", application: str = "shop", received_at: datetime = RECEIVED) -> Headers:
-    """The headers that the gateway writes, in its order."""
+    """Return the headers that the gateway writes, in its order."""
     return [
         ("event_id", event_id.encode()),
         ("application", application.encode()),
@@ -78,7 +78,7 @@ def an_accepted(
     received_at: datetime = RECEIVED,
     data: bytes = b"{}",
 ) -> Accepted:
-    """An event that kept every rule."""
+    """Return an event that kept every rule."""
     return Accepted(
         event_id=event_id,
         application=application,
@@ -100,7 +100,7 @@ def a_rejected(
     received_at: datetime = RECEIVED,
     errors: Sequence[Violation] = (Violation(Code.MISSING_FIELD, "$.data", "data is missing"),),
 ) -> Rejected:
-    """An event that broke a rule."""
+    """Return an event that broke a rule."""
     return Rejected(
         event_id=event_id,
         application=application,
@@ -115,7 +115,7 @@ def a_rejected(
 
 
 def a_chunk(records: Sequence[RawRecord], *, start: int | None = None, next_offset: int | None = None) -> Chunk:
-    """The chunk of these records; without any, an empty stretch from `start` to `next_offset`."""
+    """Return the chunk of these records; without any, an empty stretch from `start` to `next_offset`."""
     if start is None:
         start = records[0].offset
     if next_offset is None:
@@ -125,10 +125,10 @@ def a_chunk(records: Sequence[RawRecord], *, start: int | None = None, next_offs
 
 
 def the_rules(**changes: Any) -> Rules:
-    """The rules of a deployment whose settings are the defaults, but for these."""
+    """Return the rules of a deployment whose settings are the defaults, but for these."""
     return Settings(**changes).rules()
 
 
 def after(seconds: float) -> datetime:
-    """That many seconds after `RECEIVED`."""
+    """Return the moment that many seconds after `RECEIVED`."""
     return RECEIVED + timedelta(seconds=seconds)

@@ -59,11 +59,11 @@ class EyeProcess(Process):
         self._launch([sys.executable, *self._program, self.stage])
 
     def is_ready(self) -> bool:
-        """True when the process says that it is ready."""
+        """Tell whether the process says that it is ready."""
         return fetch_status(f"{self.url}/readyz") == 200
 
     def exit_code(self) -> int | None:
-        """The exit code once it has ended."""
+        """Return the exit code once it has ended."""
         return self._child.poll() if self._child else None
 
 
@@ -119,7 +119,7 @@ class Pipeline:
         return not all(process.running for process in self.processes)
 
     def logs(self) -> str:
-        """The ends of the processes' logs."""
+        """Return the ends of the processes' logs."""
         return "\n".join(f"--- {p.log.name}\n{p.log.read_text()[-3000:]}" for p in self.processes if p.log.exists())
 
     async def post(self, body: bytes, content_type: str = "application/json", **headers: str) -> tuple[int, Any]:

@@ -140,7 +140,7 @@ def both_are_ready(gateway: EyeProcess) -> bool:
 
 @drill("clock-wrong")
 def clock_wrong(field: Field) -> None:
-    """The sender's clock is an hour fast, then twenty years slow: the first is rejected, the second is taken."""
+    """Set the sender's clock an hour fast, then twenty years slow: the first is rejected, the second is taken."""
     for skew in (timedelta(hours=1), timedelta(days=-20 * 365), timedelta()):
         field.moment()
         field.traffic.skew = skew

@@ -19,7 +19,7 @@ from stream.runner.chunk import Chunk
 
 
 def acknowledge() -> None:
-    """The gateway answers 202 half a second before it hands the events to Kafka or the spool."""
+    """Make the gateway answer 202 half a second before it hands the events to Kafka or the spool."""
     from gateway.outgoing import Outcome
     from gateway.publish.publisher import Publisher
 
@@ -55,7 +55,7 @@ def fencing() -> None:
 
 
 def offsets() -> None:
-    """The stream commits the raw offset before the results, in a transaction of its own."""
+    """Make the stream commit the raw offset before the results, in a transaction of its own."""
     from stream.checkpoint import Checkpoint, Transaction
 
     real = Checkpoint.transaction
@@ -71,14 +71,14 @@ def offsets() -> None:
 
 
 def duplicates() -> None:
-    """The stream remembers no event_id."""
+    """Make the stream remember no event_id."""
     from stream.duplicates import RecentEvents
 
     RecentEvents.add = lambda self, verdict: True  # type: ignore[method-assign]
 
 
 def order() -> None:
-    """The stream judges the records of a chunk from the last to the first."""
+    """Make the stream judge the records of a chunk from the last to the first."""
     from stream.partition import StreamPartition
 
     process = StreamPartition.process
@@ -90,7 +90,7 @@ def order() -> None:
 
 
 def positions() -> None:
-    """The sinks store their position before the rows, in a transaction of its own."""
+    """Make the sinks store their position before the rows, in a transaction of its own."""
     from sinks import table_partition
     from sinks.positions import Move, advance_positions
     from sinks.postgres.pool import lend

@@ -141,5 +141,5 @@ class Field:
             self.wrong.append(sentence)
 
     def workers(self, stage: str) -> list[EyeProcess]:
-        """The workers of a stage, as the list that the pipeline keeps."""
+        """Return the workers of a stage, as the list that the pipeline keeps."""
         return {"stream": self.pipeline.streams, "sinks": self.pipeline.sinks}[stage]

@@ -150,7 +150,7 @@ def _compare_rows(proof: Proof, judged: Iterable[Found], rows: Iterable[Found]) 
 
 
 def _compare_sessions(proof: Proof, rows: Iterable[Found], counted: dict[str, tuple[int, int]]) -> None:
-    """A session's counts are those of its rows."""
+    """Check that a session's counts are those of its rows."""
     stored: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
         stored[row.session_id][bool(row.codes)] += 1

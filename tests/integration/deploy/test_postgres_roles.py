@@ -22,7 +22,7 @@ PASSWORD = "of-the-test"
 
 @pytest.fixture
 def roles(empty: str) -> Iterator[dict[str, str]]:
-    """Connection strings of the three roles, in a database of their own."""
+    """Lend connection strings of the three roles, in a database of their own."""
     names = ("eye_migrate", "eye_sinks", "eye_gateway")
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute(ROLES.read_bytes())

@@ -35,7 +35,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def dsn(authority: Authority) -> Iterator[str]:
-    """Connection string that insists on TLS and on the authority's signature."""
+    """Lend connection string that insists on TLS and on the authority's signature."""
     container = PostgresContainer(POSTGRES_IMAGE, username="eye", dbname="eye", driver=None)
     container.with_volume_mapping(str(authority.certificate.parent), "/certificates", "ro")
     with container.with_command(["bash", "-c", START]) as running:

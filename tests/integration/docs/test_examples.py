@@ -38,7 +38,7 @@ def pipeline(shared_settings: Settings) -> Iterator[Pipeline]:
 
 @pytest.fixture(scope="module")
 def place(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory as a reader has it: the sample, files that examples name, programs of .venv."""
+    """Return a directory as a reader has it: the sample, files that examples name, programs of .venv."""
     directory = tmp_path_factory.mktemp("reader")
     (directory / "tests").mkdir()
     shutil.copy(SAMPLE, directory / "tests")

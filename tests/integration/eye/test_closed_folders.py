@@ -38,7 +38,7 @@ pytestmark = [
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Path:
-    """A folder for its owner alone, with PostgreSQL's programs in it."""
+    """Return a folder for its owner alone, with PostgreSQL's programs in it."""
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o700)
     package = find_postgres().parents[1]

@@ -84,7 +84,7 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
 
 @pytest.fixture
 def nothing(tmp_path: Path) -> dict[str, str]:
-    """The variables of a machine where nothing is set up."""
+    """Return the variables of a machine where nothing is set up."""
     return {"EYE_DATA_DIR": str(tmp_path / "eye")}
 
 

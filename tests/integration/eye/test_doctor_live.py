@@ -20,7 +20,7 @@ NOWHERE = {"EYE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "EYE_POSTGRES_DSN": "ho
 
 @pytest.fixture
 def env(settings: Settings) -> dict[str, str]:
-    """The variables of a deployment where all is well."""
+    """Return the variables of a deployment where all is well."""
     return environment(settings)
 
 

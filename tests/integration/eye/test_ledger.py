@@ -23,7 +23,7 @@ from tests.support.pipeline import Event, Pipeline, an_event, ndjson, numbered_e
 
 @pytest.fixture(scope="module")
 def running(shared_settings: Settings) -> Iterator[Pipeline]:
-    """A pipeline for all tests that need a whole one; each leaves its books balanced."""
+    """Lend a pipeline for all tests that need a whole one; each leaves its books balanced."""
     with Pipeline(shared_settings) as running:
         yield running
 

@@ -158,7 +158,7 @@ async def test_it_does_not_wait_for_a_line_that_nobody_works_on(
 
 
 async def gives_way_until_it_stands_still(live: LiveLag, told: Told, clock: Clock) -> None:
-    """A wait begins; long after, nothing has moved, and it ends."""
+    """Begin a wait; long after, nothing has moved, and it ends."""
     told.began.clear()
     clock.seconds += live_lag._CHECK_SECONDS
     waiting = asyncio.ensure_future(live.wait_until_low())

@@ -22,14 +22,14 @@ WEDGED = "Kafka doesn't acknowledge"
 
 @pytest.fixture
 def wedged(settings: Settings) -> Iterator[dict[str, str]]:
-    """A deployment whose gateway is ready, spools, and does not get rid of what it spooled."""
+    """Lend a deployment whose gateway is ready, spools, and does not get rid of what it spooled."""
     with serve_readiness([readiness(records=700, oldest_seconds=61.0, kafka=WEDGED)]) as url:
         yield environment(settings) | {"EYE_GATEWAY_URLS": url}
 
 
 @pytest.fixture
 def abandoned(settings: Settings) -> dict[str, str]:
-    """A deployment whose gateway died, with events in its spool."""
+    """Return a deployment whose gateway died, with events in its spool."""
     written = time.time_ns() // 1_000_000 - 90_000
     path = settings.spool_directory / f"{topic_names(settings).raw}-{time.time_ns():020d}-1.spool"
     file = Segment.create(path)

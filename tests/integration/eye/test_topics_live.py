@@ -21,7 +21,7 @@ from tests.support.servers import Infra
 
 @pytest.fixture
 def fresh(settings: Settings) -> Settings:
-    """A deployment whose topics are not there yet."""
+    """Return a deployment whose topics are not there yet."""
     return settings.model_copy(update={"topic_prefix": f"fresh.{settings.topic_prefix}"})
 
 

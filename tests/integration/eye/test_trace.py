@@ -22,7 +22,7 @@ from tests.support.pipeline import Pipeline, an_event, ndjson
 
 @pytest.fixture(scope="module")
 def running(shared_settings: Settings) -> Iterator[Pipeline]:
-    """A whole pipeline."""
+    """Lend a whole pipeline."""
     with Pipeline(shared_settings) as running:
         yield running
 

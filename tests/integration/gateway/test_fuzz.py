@@ -59,7 +59,7 @@ def gateway(shared_settings: Settings) -> Iterator[EyeProcess]:
 
 @pytest.fixture(scope="module")
 def described(gateway: EyeProcess) -> Any:
-    """The gateway's own description of itself."""
+    """Return the gateway's own description of itself."""
     return schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
 
 

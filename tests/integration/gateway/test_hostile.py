@@ -41,7 +41,7 @@ def a_gateway_process(settings: Settings, number: int, **changes: Any) -> Iterat
 
 @pytest.fixture(scope="module")
 def impatient(shared_settings: Settings) -> Iterator[EyeProcess]:
-    """A gateway with short time limits, that logs all it can."""
+    """Lend a gateway with short time limits, that logs all it can."""
     limits = {"head_seconds": HEAD_SECONDS, "idle_seconds": IDLE_SECONDS, "transfer_seconds": TRANSFER_SECONDS}
     with a_gateway_process(shared_settings, 0, **limits, log_level="DEBUG") as process:
         yield process
@@ -75,7 +75,7 @@ async def exchange(process: EyeProcess, sent: bytes, seconds: float = 60.0) -> b
 
 
 def a_post(body: bytes = EVENT, *headers: str, path: str = "/events") -> bytes:
-    """A POST with the test's key as bytes, Content-Length and all."""
+    """Return a POST with the test's key as bytes, Content-Length and all."""
     return head(f"POST {path} HTTP/1.1", f"Content-Length: {len(body)}", *headers) + body
 
 
@@ -99,7 +99,7 @@ def problem(answer: bytes) -> tuple[int, str]:
 
 
 async def is_served(process: EyeProcess) -> None:
-    """The gateway still takes an event."""
+    """Check that the gateway still takes an event."""
     assert statuses(await exchange(process, a_post(EVENT, "Connection: close"))) == [202]
 
 
@@ -395,7 +395,7 @@ async def test_idle_connections_lock_nobody_out_and_take_little_memory(shared_se
 
 
 def memory(process: EyeProcess) -> int:
-    """The bytes of memory that a process has."""
+    """Return the bytes of memory that a process has."""
     return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 

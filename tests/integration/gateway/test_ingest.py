@@ -25,7 +25,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """A deployment of the test's own, without a limit on how long this machine may take."""
+    """Return a deployment of the test's own, without a limit on how long this machine may take."""
     return patient(settings)
 
 

@@ -40,7 +40,7 @@ async def a_gateway(settings: Settings, *, until_ready: bool = True) -> AsyncIte
 
 
 def patient(settings: Settings) -> Settings:
-    """A gateway that waits for Kafka longer than any may: for tests of what it does, not of how long it takes here."""
+    """Return a gateway that waits for Kafka longer than any may: for tests of what it does, not of how fast."""
     return settings.model_copy(update={"acknowledge_seconds": 90.0, "spool_after_seconds": 60.0})
 
 

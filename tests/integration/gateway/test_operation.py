@@ -41,7 +41,7 @@ SHA256_OF_READER = "3d0941964aa3ebdcb00ccef58b1bb399f9f898465e9886d5aec7f31090a0
 
 @asynccontextmanager
 async def anonymous(client: ClientSession) -> AsyncIterator[ClientSession]:
-    """A client without a key of the same gateway."""
+    """Lend a client without a key of the same gateway."""
     async with ClientSession(client._base_url) as made:
         yield made
 
@@ -199,7 +199,7 @@ PROGRAM = "from gateway.server import run; from schemas.settings import Settings
 
 @asynccontextmanager
 async def a_process(settings: Settings) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """A gateway in a process of its own; gives it and its address."""
+    """Lend a gateway in a process of its own; gives it and its address."""
     environment = {
         "PYTHONUNBUFFERED": "1",
         "EYE_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers or "",

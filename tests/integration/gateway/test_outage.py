@@ -30,7 +30,7 @@ def without_topics(settings: Settings, broker: Kafka) -> Settings:
 
 @pytest.fixture
 def there(without_topics: Settings) -> Settings:
-    """Settings of a deployment on the brittle broker, without a spool."""
+    """Return settings of a deployment on the brittle broker, without a spool."""
     asyncio.run(create_topics(without_topics))
     return without_topics
 
@@ -142,7 +142,7 @@ async def writes(publishing: Publisher) -> bool:
 
 @pytest.fixture
 async def publishing(there: Settings) -> Publisher:
-    """A publisher that is connected; the test stops it."""
+    """Return a publisher that is connected; the test stops it."""
     made = Publisher(there, Metrics())
     await made.start()
     await eventually(lambda: writes(made))

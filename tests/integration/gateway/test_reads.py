@@ -32,7 +32,7 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[ClientSession]:
-    """A client of a gateway that needn't have Kafka."""
+    """Lend a client of a gateway that needn't have Kafka."""
     async with a_gateway(settings, until_ready=False) as made:
         yield made
 

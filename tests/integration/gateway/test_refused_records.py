@@ -85,7 +85,7 @@ async def test_batches_are_shaped_by_what_the_topic_takes(settings: Settings) ->
 
 @pytest.fixture
 def there(settings: Settings, broker: Kafka) -> Settings:
-    """A deployment on a broker that may be broken, whose raw topic takes small events alone."""
+    """Return a deployment on a broker that may be broken, whose raw topic takes small events alone."""
     made = settings.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
 
     async def prepare() -> None:

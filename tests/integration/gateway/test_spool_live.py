@@ -31,7 +31,7 @@ from tests.support.stopwatch import Stopwatch
 
 @pytest.fixture
 def there(settings: Settings, broker: Kafka) -> Settings:
-    """A deployment on a broker that may be broken, with a spool of its own."""
+    """Return a deployment on a broker that may be broken, with a spool of its own."""
     made = settings.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
     asyncio.run(create_topics(made))
     return made
@@ -89,7 +89,7 @@ async def raw(settings: Settings) -> list[Any]:
 
 
 def by_session(records: list[Any]) -> dict[str, list[int]]:
-    """The numbers of each session's events in the order of the topic, each when it came first."""
+    """Return the numbers of each session's events in the order of the topic, each when it came first."""
     found: defaultdict[str, list[int]] = defaultdict(list)
     for record in records:
         number = json.loads(record.value)["number"]
@@ -220,7 +220,7 @@ async def test_a_producer_that_broke_for_good_delays_its_events_only(there: Sett
 
 @asynccontextmanager
 async def a_process(settings: Settings, number: int = 1) -> AsyncIterator[tuple[EyeProcess, ClientSession]]:
-    """A gateway in a process of its own, and a client of it."""
+    """Lend a gateway in a process of its own, and a client of it."""
     process = EyeProcess("gateway", number, settings, settings.data_dir / "logs")
     process.start()
     try:

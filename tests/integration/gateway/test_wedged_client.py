@@ -37,7 +37,7 @@ TASKS: dict[str, Callable[[Any], asyncio.Task[None]]] = {
 
 @asynccontextmanager
 async def a_publisher(settings: Settings) -> AsyncIterator[Publisher]:
-    """A publisher that is connected; stopping it takes less than 10 s whatever state it is in."""
+    """Lend a publisher that is connected; stopping it takes less than 10 s whatever state it is in."""
     made = Publisher(settings, Metrics())
     await made.start()
     await eventually(lambda: is_connected(made))
@@ -127,7 +127,7 @@ async def test_a_batch_that_is_in_flight_for_long_means_a_new_producer(
 
 @pytest.fixture
 def proxied(infra: Infra, settings: Settings, tmp_path: Path) -> Iterator[tuple[Proxy, Settings]]:
-    """A deployment whose clients reach their broker through a proxy alone."""
+    """Lend a deployment whose clients reach their broker through a proxy alone."""
     port = free_port()
     broker: Kafka = infra.make_kafka(tmp_path / "kafka", {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"})
     broker.start()

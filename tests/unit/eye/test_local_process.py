@@ -18,7 +18,7 @@ threading.Event().wait()
 
 
 def threads_of(process: Process) -> set[str]:
-    """The states of a process's threads, as the kernel tells them."""
+    """Return the states of a process's threads, as the kernel tells them."""
     assert process._child is not None
     states = Path(f"/proc/{process._child.pid}/task").glob("*/stat")
     return {state.read_text().rpartition(")")[2].split()[0] for state in states}

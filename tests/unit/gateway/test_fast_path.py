@@ -89,7 +89,7 @@ class Door:
 
 @pytest.fixture
 async def door(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Door]:
-    """A gateway with its default settings, or with those that the test names by `under`."""
+    """Lend a gateway with its default settings, or with those that the test names by `under`."""
     changes = getattr(request, "param", {})
     settings = Settings.model_validate({"data_dir": tmp_path, "kafka_bootstrap_servers": "127.0.0.1:1", **changes})
     key = add_key(settings.applications_file, "shop", ["write"])

@@ -54,7 +54,7 @@ class Producer:
 
 @pytest.fixture
 async def post(tmp_path: Path) -> AsyncIterator[Callable[[], Any]]:
-    """A gateway with one connection, and a broker that takes everything; the call sends an event."""
+    """Lend a gateway with one connection, and a broker that takes everything; the call sends an event."""
     settings = Settings.model_validate({"data_dir": tmp_path, "kafka_bootstrap_servers": "127.0.0.1:1"})
     key = add_key(settings.applications_file, "shop", ["write"])
     app = build_app(settings)

@@ -60,7 +60,7 @@ def spools(directory: Path) -> list[Path]:
 
 @contextmanager
 def the_next_process(directory: Path) -> Iterator[Segments]:
-    """What the next process finds in a directory."""
+    """Return what the next process finds in a directory."""
     made = Segments(directory, TOPIC)
     made.adopt()
     yield made

@@ -30,7 +30,7 @@ def amended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def original(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connections as aiokafka has them."""
+    """Return the connections as aiokafka has them."""
     keep_originals(monkeypatch)
 
 
