@@ -158,8 +158,8 @@ def show(run: str, as_json: AsJson = False) -> None:
     if as_json:
         print_found(shown, [], [], True)
         return
-    print_found(None, [[field, str(value)] for field, value in shown.items() if field != "partitions"], [], False)
-    rows = [[str(value) for value in partition.values()] for partition in shown["partitions"]]
+    print_found(None, [[field, _cell(value)] for field, value in shown.items() if field != "partitions"], [], False)
+    rows = [[_cell(value) for value in partition.values()] for partition in shown["partitions"]]
     print_found(None, rows, ["topic", "partition", "first", "next", "end", "selected", "changed"], False)
 
 
@@ -233,3 +233,19 @@ def _with_pool(do: Callable[[Pool], Awaitable[T]]) -> T:
 
 def _percent(run: runs.Run) -> str:
     return f"{100 * run.read // run.records}%" if run.records else ""
+
+
+def _cell(value: Any) -> str:
+    """Write a value for people: nothing for None, fields for an object, and thousands apart."""
+    match value:
+        case None:
+            return ""
+        case dict():
+            return ", ".join(f"{field.replace('_', ' ')} {_cell(inner)}" for field, inner in value.items())
+        case list() | tuple():
+            return " + ".join(map(_cell, value))
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+    return str(value)

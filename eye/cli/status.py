@@ -1,4 +1,4 @@
-"""Commands about the stack that runs here: `eye status`, `eye env`, `eye psql` and `eye pg_dump`."""
+"""Commands about the stack that runs here: `eye status`, `eye env`, `eye psql`, `eye pg_dump` and `eye kafka`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import os
 import shlex
 import shutil
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from eye.cli.terminal import AsJson, err, fail, find_local_stack, out, print_found, read_settings, stack_hint
+from eye.local.environment import without_jvm_options
 from eye.local.errors import LocalError
+from eye.local.kafka_tools import TOOLS, tool_command
 from eye.local.registry import StackPart, find_stacks, process_start
 from eye.local.tools import find_postgres
 from schemas.settings import Settings
@@ -81,6 +83,16 @@ def psql(context: typer.Context) -> None:
 def pg_dump(context: typer.Context) -> None:
     """Run pg_dump of the local server's version on that Postgres; arguments go to pg_dump."""
     _exec_postgres_tool("pg_dump", context.args)
+
+
+def kafka(
+    context: typer.Context,
+    tool: Annotated[str, typer.Argument(help=f"One of {', '.join(TOOLS)}.")],
+) -> None:
+    """Run one of Kafka's own tools on the brokers of the settings or the running stack; arguments go to the tool."""
+    servers = str(read_settings().kafka_client()["bootstrap_servers"])
+    command = tool_command(tool, servers, context.args)
+    os.execve(command[0], command, without_jvm_options())
 
 
 def _exec_postgres_tool(name: str, arguments: list[str]) -> NoReturn:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,6 +24,7 @@ from typer.testing import CliRunner
 from eye.cli.app import app, main
 from eye.local.stack import environment
 from schemas.settings import Settings
+from schemas.topics import topic_names
 
 
 @dataclass(frozen=True)
@@ -194,3 +196,50 @@ def test_an_address_of_kafka_that_is_none_exits_with_a_sentence(nothing: dict[st
 
     assert ran.returncode in (1, 2)
     assert "Traceback" not in ran.stderr
+
+
+def test_kafkas_own_tools_reach_the_brokers(settings: Settings) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "eye", "kafka", "topics", "--list"],
+        env=os.environ | environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert (ran.returncode, topic_names(settings).raw in ran.stdout.splitlines()) == (0, True), ran.stderr
+
+
+def test_a_tool_that_kafka_lacks_is_named_with_those_there_are(settings: Settings) -> None:
+    ran = run_eye("kafka", "nonsense", env=environment(settings))
+
+    assert (ran.returncode, "console-consumer, console-producer" in ran.stderr) == (1, True)
+
+
+def test_psql_is_on_the_database_of_the_settings(settings: Settings) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "eye", "psql", "-tAc", "select count(*) from eye.events"],
+        env=os.environ | environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (ran.returncode, ran.stdout) == (0, "0\n"), ran.stderr
+
+
+def test_the_environment_is_printed_for_other_tools(settings: Settings) -> None:
+    shown = json.loads(run_eye("env", "--json", env=environment(settings)).stdout)
+
+    assert shown["EYE_POSTGRES_DSN"] == settings.dsn
+    assert shown["EYE_KAFKA_BOOTSTRAP_SERVERS"] == settings.kafka_bootstrap_servers
+
+
+def test_without_a_stack_status_says_where_it_looked(nothing: dict[str, str]) -> None:
+    ran = run_eye("status", env=nothing)
+
+    assert (ran.returncode, nothing["EYE_DATA_DIR"] in ran.stderr) == (1, True)
+
+
+def test_the_version_is_printed(nothing: dict[str, str]) -> None:
+    assert run_eye("--version", env=nothing).stdout == f"eye {version('the-eye')}\n"
