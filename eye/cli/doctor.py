@@ -7,7 +7,7 @@ import json
 import typer
 
 from eye.cli.terminal import AsJson, out, print_found, read_settings
-from eye.operations.doctor import check_deployment, effective_settings
+from eye.operations.doctor.deployment import check_deployment, effective_settings
 
 
 def doctor(as_json: AsJson = False) -> None:

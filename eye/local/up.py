@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from eye.local.counts import Counts, CountsReader
-from eye.local.result_tables import rejected_table, sessions_table
+from eye.local.display.counts import Counts, CountsReader
+from eye.local.display.result_tables import rejected_table, sessions_table
 from eye.local.stack import Stack
 from eye.operations.send import send_file
 from eye.operations.wait_until_stored import wait_until_stored

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from eye.local.stack import environment
-from eye.operations import doctor_disk
+from eye.operations.doctor import disk as doctor_disk
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.integration.eye.test_command import run_eye

@@ -12,7 +12,7 @@ from typing import Any
 from faust.types import TP
 from prometheus_client import CollectorRegistry, generate_latest
 
-from eye.local.counts import Counts, CountsReader
+from eye.local.display.counts import Counts, CountsReader
 from gateway.metrics import Metrics
 from sinks.metrics import SinkMetrics
 from stream.metrics import StreamMetrics

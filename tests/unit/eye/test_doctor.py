@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from eye.operations.doctor import effective_settings
-from eye.operations.doctor_disk import check_server_disk
+from eye.operations.doctor.deployment import effective_settings
+from eye.operations.doctor.disk import check_server_disk
 from schemas.settings import Settings
 
 

@@ -10,8 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from eye.operations.diagnosis import Finding
-from eye.operations.doctor_disk import check_server_disk
+from eye.operations.doctor.disk import check_server_disk
+from eye.operations.doctor.finding import Finding
 from eye.operations.topics import TopicMissing, check_topics, connected_admin, read_config, topic_partitions
 from eye.operations.wait_until_stored import judged_positions, stored_positions
 from schemas.settings import Settings, SettingsError

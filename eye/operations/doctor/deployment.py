@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 from pydantic import SecretStr
 
-from eye.operations.diagnosis import Finding
-from eye.operations.doctor_disk import check_data_dir
-from eye.operations.doctor_kafka import check_kafka
-from eye.operations.doctor_postgres import check_postgres
-from eye.operations.doctor_processes import check_processes
+from eye.operations.doctor.disk import check_data_dir
+from eye.operations.doctor.finding import Finding
+from eye.operations.doctor.kafka import check_kafka
+from eye.operations.doctor.postgres import check_postgres
+from eye.operations.doctor.processes import check_processes
 from eye.operations.keys import KeyFileError, list_keys
 from eye.operations.unknown_settings import unknown_settings
 from schemas.catalogue import CatalogueError

@@ -9,8 +9,8 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
-from eye.operations.diagnosis import Finding
-from eye.operations.doctor_disk import check_server_disk
+from eye.operations.doctor.disk import check_server_disk
+from eye.operations.doctor.finding import Finding
 from schemas.settings import Settings, SettingsError
 from sinks.months import AHEAD_MONTHS
 from sinks.postgres.migrate import MigrationError, pending

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from eye.operations.diagnosis import Finding
 from eye.operations.disk import disk_space
+from eye.operations.doctor.finding import Finding
 from schemas.settings import Settings
 
 LEAST_BYTES = 1024**3

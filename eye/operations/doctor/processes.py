@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 
-from eye.operations.diagnosis import Finding
+from eye.operations.doctor.finding import Finding
 from eye.operations.gateways import GatewayState, read_gateways
 from eye.operations.spools import read_spools
 from schemas.settings import Settings

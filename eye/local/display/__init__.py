@@ -1,0 +1,1 @@
+"""Output of `eye up`: event counts, and tables of stored data."""
