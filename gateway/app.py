@@ -24,6 +24,7 @@ from gateway.publish.producer import BATCH_BYTES
 from gateway.publish.publisher import Publisher
 from gateway.query.database import Database
 from gateway.request_spans import traced
+from gateway.routes.cors import allow_origins
 from gateway.routes.docs import DocsPage
 from gateway.routes.events import post_events, validate_events
 from gateway.routes.fast_path import FastPath
@@ -72,7 +73,9 @@ def build_app(
     admission = Admission(
         keys, metrics, max_requests=settings.max_requests_under_way, max_bytes=settings.max_bytes_under_way
     )
-    app = web.Application(middlewares=[track_requests(admission, clients, metrics), answer_problems(metrics)])
+    app = web.Application(
+        middlewares=[track_requests(admission, clients, metrics), allow_origins(keys), answer_problems(metrics)]
+    )
     app[GATEWAY] = Gateway(
         settings=settings,
         rules=settings.rules(),

@@ -39,11 +39,16 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a key opens, and the limits it does so under."""
+    """What a key opens, the limits it does so under, and the origins of its application's pages.
+
+    `public`: everybody may know the key, as it stands in a page; it opens nothing from elsewhere than these origins.
+    """
 
     application: str
     scopes: frozenset[Scope]
     limits: tuple[Limit, ...] = ()
+    origins: frozenset[str] = frozenset()
+    public: bool = False
 
 
 class KnownKey(NamedTuple):
@@ -57,11 +62,15 @@ _Rate = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 _Burst = Annotated[float, msgspec.Meta(ge=1, le=1e9)]
 
 
+_Origin = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s?#@*A-Z]+$")]
+
+
 class _Key(msgspec.Struct, forbid_unknown_fields=True):
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
     scopes: frozenset[Scope]
     rate: _Rate | None = None
     burst: _Burst | None = None
+    public: bool = False
     label: str | None = None
     created: str | None = None
 
@@ -69,6 +78,7 @@ class _Key(msgspec.Struct, forbid_unknown_fields=True):
 class _Application(msgspec.Struct, forbid_unknown_fields=True):
     id: Text
     keys: list[_Key] = []
+    origins: frozenset[_Origin] = frozenset()
     rate: _Rate | None = None
     burst: _Burst | None = None
 
@@ -90,6 +100,7 @@ class KeyRing:
         self._checked_at = float("-inf")
         self._seen: tuple[int, int, int] | None = None
         self._keys: dict[str, KnownKey] = {}
+        self._origins: frozenset[str] = frozenset()
         # keys that are presented again and again are hashed once
         self._digest = lru_cache(maxsize=1024)(_sha256)
         self.fault: str | None = None
@@ -107,6 +118,11 @@ class KeyRing:
     def applications(self) -> set[str]:
         """The applications that have a key."""
         return {known.grant.application for known in self._keys.values()}
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins of all applications that have a key."""
+        return self._origins
 
     def refresh(self) -> None:
         """Read the file again if it has changed; looks at most once a second."""
@@ -135,6 +151,7 @@ class KeyRing:
             self.fault = fault
             return not isinstance(error, OSError)
         self._keys, self.version = keys, version_of(content)
+        self._origins = frozenset().union(*(known.grant.origins for known in keys.values()))
         self.fault, self.loaded = None, True
         log.info("%d keys read from %s", len(self._keys), self._path)
         return True
@@ -143,6 +160,7 @@ class KeyRing:
         if self.fault != fault:
             log.error("%s", fault)
         self.fault, self.loaded, self._seen, self._keys, self.version = fault, False, None, {}, None
+        self._origins = frozenset()
 
 
 def parse_applications(content: bytes) -> dict[str, KnownKey]:
@@ -158,8 +176,11 @@ def parse_applications(content: bytes) -> dict[str, KnownKey]:
             digest = key.sha256.lower()
             if digest in known:
                 raise ValueError(f"the key with sha256 {digest[:8]}... is there twice")
+            if key.public and key.scopes != {Scope.WRITE}:
+                raise ValueError(f"the public key with sha256 {digest[:8]}... may only have the scope write")
             limits = (*shared, *_limits(f"key {digest[:12]}", key))
-            known[digest] = KnownKey(digest, Grant(application.id, key.scopes, limits))
+            grant = Grant(application.id, key.scopes, limits, application.origins, key.public)
+            known[digest] = KnownKey(digest, grant)
     return known
 
 

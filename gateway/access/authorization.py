@@ -24,9 +24,11 @@ class Access(Enum):
 def authorize(keys: KeyRing, headers: Mapping[str, str], scopes: frozenset[Scope]) -> Grant:
     """Return the grant of a request's key, which has one of `scopes`, or any where there are none.
 
-    Raises Unauthorized without a known key, Forbidden without a scope.
+    Raises Unauthorized without a known key, Forbidden without a scope, or for a public key from another origin.
     """
     grant = find_grant(keys, headers)
+    if grant.public and headers.get("Origin") not in grant.origins:
+        raise Forbidden(f"This key of {grant.application} is public: it works from its application's origins alone.")
     if scopes and not scopes & grant.scopes:
         wanted = " or ".join(sorted(scopes))
         raise Forbidden(f"This key of {grant.application} lacks the scope {wanted}.")

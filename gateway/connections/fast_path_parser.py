@@ -9,7 +9,7 @@ from aiohttp import EMPTY_PAYLOAD, HttpVersion11, StreamReader, hdrs
 from aiohttp.http_parser import RawRequestMessage
 
 _PATHS = frozenset({"/events", "/events/"})
-_SPECIAL = (hdrs.CONTENT_ENCODING, hdrs.EXPECT, "Idempotency-Key", "Prefer")
+_SPECIAL = (hdrs.CONTENT_ENCODING, hdrs.EXPECT, "Idempotency-Key", hdrs.ORIGIN, "Prefer")
 """Headers that ask for more than the fast path has."""
 
 Message = tuple[RawRequestMessage, StreamReader]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Middleware
+from multidict import CIMultiDict
 
+from gateway.access.api_keys import Scope
 from gateway.access.authorization import Access
 from gateway.admission.admission import Admission
 from gateway.connections.client_connections import Clients
@@ -21,7 +24,7 @@ def guarded(handler: Handler, access: Access) -> Handler:
 
     async def guard(request: web.Request) -> web.StreamResponse:
         gateway = request.app[GATEWAY]
-        permit = request[PERMIT] = gateway.admission.admit(request.headers, scopes)
+        permit = request[PERMIT] = gateway.admission.admit(_with_key(request, scopes), scopes)
         request[GRANT] = permit.grant
         try:
             return await handler(request)
@@ -32,6 +35,16 @@ def guarded(handler: Handler, access: Access) -> Handler:
             gateway.admission.close(permit)
 
     return guard
+
+
+def _with_key(request: web.Request, scopes: frozenset[Scope]) -> Mapping[str, str]:
+    """Return the headers of a request; one that sends events may have its key in the query, as a beacon must."""
+    key = request.query.get("key")
+    if not key or Scope.WRITE not in scopes or hdrs.AUTHORIZATION in request.headers:
+        return request.headers
+    headers = CIMultiDict(request.headers)
+    headers["X-API-Key"] = key
+    return headers
 
 
 async def check_expectation(request: web.Request) -> web.Response | None:
