@@ -16,6 +16,7 @@ COPY schemas schemas
 COPY kafka_client kafka_client
 COPY gateway gateway
 COPY stream stream
+COPY postgres_client postgres_client
 COPY sinks sinks
 COPY eye eye
 RUN --mount=type=cache,target=/root/.cache/pip pip --python /eye/bin/python install --no-deps .

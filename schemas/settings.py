@@ -83,10 +83,11 @@ class Settings(BaseSettings):
         None, description="How long events are kept, by month; no shorter than in Kafka. Empty: for ever."
     )
     rejected_retention_days: Count | None = Field(
-        None, description="How long rejected events are kept. Empty: for ever."
+        None, description="How long rejected events are kept; no shorter than in Kafka. Empty: for ever."
     )
     sessions_retention_days: Count | None = Field(
-        None, description="How long sessions are kept after their last change. Empty: for ever."
+        None,
+        description="How long sessions are kept after their last change; no shorter than raw records. Empty: for ever.",
     )
 
     # gateway

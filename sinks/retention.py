@@ -26,8 +26,7 @@ SEGMENT = timedelta(days=7)
 BATCH_ROWS = 5_000
 BATCH_BLOCKS = 256
 
-_LOCK = "select pg_try_advisory_lock(hashtext('eye.operations.retention'))"
-_UNLOCK = "select pg_advisory_unlock(hashtext('eye.operations.retention'))"
+_LOCK = "select pg_try_advisory_xact_lock(hashtext('eye.operations.retention'))"
 
 _PARTITIONS = r"""
 select class.relname, class.relispartition from pg_class class
@@ -37,7 +36,7 @@ order by class.relname
 
 _BLOCKS = "select pg_relation_size(%s::regclass) / current_setting('block_size')::int"
 
-_DETACH = "alter table eye.events detach partition eye.{partition}"
+_DETACH = "select eye.detach_event_partition(%s)"
 
 _KEEP_LATE_ROWS = """
 with late as (
@@ -53,7 +52,7 @@ where expired.ctid >= {first}::tid and expired.ctid < {end}::tid
 and key.event_id = expired.event_id and key.application = expired.application and key.occurred_at = expired.occurred_at
 """
 
-_DROP = "drop table eye.{partition}"
+_DROP = "select eye.drop_event_partition(%s)"
 
 _DEFAULT = "eye.events_default where occurred_at < %(horizon)s and received_at < %(horizon)s"
 _REJECTED = "eye.rejected_events where received_at < %(horizon)s"
@@ -123,20 +122,30 @@ class Expired:
 
 
 def policy_of(settings: Settings) -> Policy:
-    """Return the policy of the settings; events are kept at least as long as Kafka may hold records of them."""
-    in_kafka = timedelta(hours=max(settings.raw_retention_hours, settings.validated_retention_hours)) + SEGMENT
-    events = _days(settings.events_retention_days)
-    verdicts = timedelta(hours=max(settings.validated_retention_hours, settings.rejected_retention_hours))
+    """Return the policy of the settings.
+
+    One rule holds for all tables: a row is kept at least as long as Kafka may hold a record that it is made of, in
+    `events.raw` or in its own topic (for a rejected event `events.validated` too: what a table refuses comes from
+    there). `sessions` is compacted and holds the last summary for ever: one that a replay brings back expires again.
+    """
+    raw, validated = settings.raw_retention_hours, settings.validated_retention_hours
+    rejected = settings.rejected_retention_hours
     return Policy(
-        events=max(events, in_kafka) if events else None,
-        rejected=_days(settings.rejected_retention_days),
-        sessions=_days(settings.sessions_retention_days),
-        replaced=max(in_kafka, verdicts + SEGMENT),
+        events=_kept(settings.events_retention_days, raw, validated),
+        rejected=_kept(settings.rejected_retention_days, raw, validated, rejected),
+        sessions=_kept(settings.sessions_retention_days, raw),
+        replaced=_in_kafka(raw, validated, rejected),
     )
 
 
-def _days(days: int | None) -> timedelta | None:
-    return timedelta(days=days) if days else None
+def _kept(days: int | None, *hours: int) -> timedelta | None:
+    """Return how long rows are kept whose topics are kept for these hours; None: for ever."""
+    return max(timedelta(days=days), _in_kafka(*hours)) if days else None
+
+
+def _in_kafka(*hours: int) -> timedelta:
+    """Return how long Kafka may hold a record of topics that are kept for these hours."""
+    return timedelta(hours=max(hours)) + SEGMENT
 
 
 async def find_expired(connection: AsyncConnection, policy: Policy, now: datetime) -> Expired:
@@ -157,32 +166,42 @@ async def take_out_expired(connection: AsyncConnection, policy: Policy, now: dat
     The connection is in autocommit mode. Writers wait only while a partition is detached, 3 s at most: everything else
     is done in small transactions, and can be interrupted and repeated at any point. Raises psycopg.Error.
     """
-    async with _locked(connection) as locked:
-        if not locked:
-            return None
-        due = await _due(connection, policy, now)
-        for partition, attached in due:
-            assert policy.events is not None
-            await _drop_partition(connection, partition, attached, now - policy.events)
-        return Expired(
-            partitions=[name for name, _ in due],
-            default_events=await _delete(connection, _DELETE_DEFAULT, now, policy.events),
-            rejected_events=await _delete(connection, _DELETE_REJECTED, now, policy.rejected),
-            sessions=await _delete_sessions(connection, now, policy.sessions),
-            replaced_verdicts=await _delete(connection, _DELETE_REPLACED, now, policy.replaced),
-            redrive_attempts=await _delete(connection, _DELETE_ATTEMPTS, now, policy.rejected),
-        )
+    try:
+        return await _take_out(connection, policy, now)
+    except _Busy:
+        return None
+
+
+async def _take_out(connection: AsyncConnection, policy: Policy, now: datetime) -> Expired:
+    due = await _due(connection, policy, now)
+    for partition, attached in due:
+        assert policy.events is not None
+        await _drop_partition(connection, partition, attached, now - policy.events)
+    return Expired(
+        partitions=[name for name, _ in due],
+        default_events=await _delete(connection, _DELETE_DEFAULT, now, policy.events),
+        rejected_events=await _delete(connection, _DELETE_REJECTED, now, policy.rejected),
+        sessions=await _delete_sessions(connection, now, policy.sessions),
+        replaced_verdicts=await _delete(connection, _DELETE_REPLACED, now, policy.replaced),
+        redrive_attempts=await _delete(connection, _DELETE_ATTEMPTS, now, policy.rejected),
+    )
+
+
+class _Busy(Exception):
+    """Another process is deleting expired rows."""
 
 
 @asynccontextmanager
-async def _locked(connection: AsyncConnection) -> AsyncIterator[bool]:
-    """Hold the lock of retention; yield False if another process holds it."""
-    taken = (await (await connection.execute(_LOCK)).fetchone()) == (True,)
-    try:
-        yield taken
-    finally:
-        if taken and not connection.broken:
-            await connection.execute(_UNLOCK)
+async def _transaction(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Enclose a transaction that holds the lock of retention. Raises _Busy when another process holds it.
+
+    The lock ends with each transaction, since a session's lock would stay behind on a connection of PgBouncer. Of two
+    processes that begin at once, one gives up at its next transaction.
+    """
+    async with connection.transaction():
+        if await (await connection.execute(_LOCK)).fetchone() != (True,):
+            raise _Busy
+        yield
 
 
 async def _due(connection: AsyncConnection, policy: Policy, now: datetime) -> list[tuple[str, bool]]:
@@ -215,15 +234,16 @@ async def _drop_partition(connection: AsyncConnection, partition: str, attached:
     """
     name = sql.Identifier(partition)
     if attached:
-        async with connection.transaction():
+        async with _transaction(connection):
             await connection.execute("set local lock_timeout = '3s'")
-            await connection.execute(sql.SQL(_DETACH).format(partition=name))
+            await connection.execute(_DETACH, (partition,))
     async for first, end in _ranges(connection, f"eye.{partition}"):
         places = {"partition": name, "first": first, "end": end, "horizon": sql.Literal(horizon)}
-        async with connection.transaction():
+        async with _transaction(connection):
             await connection.execute(sql.SQL(_KEEP_LATE_ROWS).format(**places))
             await connection.execute(sql.SQL(_DROP_KEYS).format(**places))
-    await connection.execute(sql.SQL(_DROP).format(partition=name))
+    async with _transaction(connection):
+        await connection.execute(_DROP, (partition,))
     log.info("retention: partition %s is dropped", partition)
 
 
@@ -246,7 +266,8 @@ async def _delete(connection: AsyncConnection, statement: LiteralString, now: da
     number = 0
     while kept is not None:
         wanted = {"horizon": now - kept, "batch": BATCH_ROWS}
-        row = await (await connection.execute(statement, wanted)).fetchone()
+        async with _transaction(connection):
+            row = await (await connection.execute(statement, wanted)).fetchone()
         if row is None or not row[0]:
             break
         number += row[0]
@@ -259,5 +280,6 @@ async def _delete_sessions(connection: AsyncConnection, now: datetime, kept: tim
     if kept is not None:
         async for first, end in _ranges(connection, "eye.sessions"):
             places = {"first": first, "end": end, "horizon": sql.Literal(now - kept)}
-            number += (await connection.execute(sql.SQL(_DELETE_SESSIONS).format(**places))).rowcount
+            async with _transaction(connection):
+                number += (await connection.execute(sql.SQL(_DELETE_SESSIONS).format(**places))).rowcount
     return number

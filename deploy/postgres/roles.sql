@@ -4,7 +4,7 @@ do $$
 declare
     name text;
 begin
-    foreach name in array array['eye_migrate', 'eye_sinks', 'eye_gateway'] loop
+    foreach name in array array['eye_migrate', 'eye_sinks', 'eye_gateway', 'eye_operator'] loop
         if to_regrole(name) is null then
             execute format('create role %I login', name);
         end if;
@@ -18,8 +18,8 @@ revoke create on schema public from public;
 do $$ begin execute format('grant create on database %I to eye_migrate', current_database()); end $$;
 create schema if not exists eye authorization eye_migrate;
 
--- eye_sinks writes rows and positions, deletes what a replay replaced, and makes partitions through a function of the owner's:
--- `eye sinks`. What retention drops is the owner's to drop: leave it to `eye retention`, run by eye_migrate.
+-- eye_sinks writes rows and positions, deletes what a replay replaced or has expired, and makes and drops monthly partitions
+-- through functions of the owner's: `eye sinks`, `eye retention`.
 do $$ begin execute format('grant temporary on database %I to eye_sinks', current_database()); end $$;
 grant usage on schema eye to eye_sinks;
 grant select, insert, update, delete on all tables in schema eye to eye_sinks;
@@ -31,3 +31,7 @@ alter default privileges for role eye_migrate in schema eye grant execute on fun
 grant usage on schema eye to eye_gateway;
 grant select on all tables in schema eye to eye_gateway;
 alter default privileges for role eye_migrate in schema eye grant select on tables to eye_gateway;
+
+-- eye_operator is for people: `eye lag`, `ledger`, `trace`, `doctor`, `replay`, `redrive` and `retention` read and write as the
+-- sinks do
+grant eye_sinks to eye_operator;

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from aiokafka import TopicPartition
-from psycopg import AsyncConnection, IsolationLevel
+from psycopg import IsolationLevel
 from psycopg.conninfo import make_conninfo
 
 from eye.operations.ledger_lines import Ledger
@@ -19,6 +19,7 @@ from eye.operations.pending_verdicts import read_pending_verdicts
 from eye.operations.spools import read_spools
 from eye.operations.topics import topic_partitions
 from eye.operations.wait_until_stored import judged_positions, read_stored_positions
+from postgres_client.connection import Connection, Session
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from stream.runner.kafka_reader import Lookup
@@ -26,6 +27,10 @@ from stream.runner.kafka_reader import Lookup
 DEFAULT_SPAN = timedelta(hours=24)
 
 _CONNECT_SECONDS = 5
+
+
+_SNAPSHOT = Session(read_only=True, isolation=IsolationLevel.REPEATABLE_READ, statement_ms=0, idle_ms=0)
+"""One snapshot, for as long as it takes."""
 
 
 async def compute_ledger(settings: Settings, since: datetime | None = None, until: datetime | None = None) -> Ledger:
@@ -41,9 +46,7 @@ async def compute_ledger(settings: Settings, since: datetime | None = None, unti
     raw, verdicts = partitions[topics.raw], partitions[topics.validated] + partitions[topics.rejected]
     earliest = await _earliest(settings, raw)
     dsn = make_conninfo(settings.dsn, connect_timeout=_CONNECT_SECONDS)
-    async with await AsyncConnection.connect(dsn) as connection:
-        await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-        await connection.set_read_only(True)
+    async with await Connection.connect(dsn, session=_SNAPSHOT) as connection, connection.transaction():
         matcher = Matcher(ledger)
         stored = await read_stored_positions(connection, settings)
         await matcher.add_rows(connection, earliest)

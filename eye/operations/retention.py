@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
+from postgres_client.connection import Connection
 from schemas.settings import Settings
 from sinks.retention import Expired, find_expired, policy_of, take_out_expired
 
@@ -24,4 +25,4 @@ async def take_out(settings: Settings) -> Expired | None:
 
 
 async def _connect(settings: Settings) -> AsyncConnection:
-    return await AsyncConnection.connect(make_conninfo(settings.dsn, connect_timeout=5), autocommit=True)
+    return await Connection.connect(make_conninfo(settings.dsn, connect_timeout=5))

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import psycopg
 from aiokafka import TopicPartition
+from psycopg.conninfo import make_conninfo
 
 from gateway.query.kafka_reader import committed_offsets
+from postgres_client.connection import READ, Connection
 from schemas.settings import Settings
 from schemas.topics import sink_names, topic_names
 from sinks.positions import read_positions
@@ -55,7 +57,8 @@ async def judged_positions(settings: Settings) -> Positions:
 
 async def stored_positions(settings: Settings) -> Positions:
     """Return how far the sinks have stored each topic."""
-    async with await psycopg.AsyncConnection.connect(settings.dsn, connect_timeout=_CONNECT_SECONDS) as connection:
+    dsn = make_conninfo(settings.dsn, connect_timeout=_CONNECT_SECONDS)
+    async with await Connection.connect(dsn, session=READ) as connection:
         return await read_stored_positions(connection, settings)
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.problems import BadRequest, ProblemCode, Unavailable
+from postgres_client.connection import Connection, Session, complete_conninfo
 from schemas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,19 +46,13 @@ class Database:
         if self._dsn is None:
             return
         self._pool = AsyncConnectionPool(
-            self._dsn,
+            complete_conninfo(make_conninfo(self._dsn, connect_timeout=max(2, round(self._wait_seconds)))),
+            connection_class=Connection,
             # connections are made when they are needed, and tried anew by the next read: no backoff to sit out
             min_size=0,
             max_size=self._connections,
             reconnect_timeout=RECONNECT_SECONDS,
-            # prepared statements would be planned without a look at the values
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": None,
-                "connect_timeout": max(2, round(self._wait_seconds)),
-                "row_factory": dict_row,
-            },
-            configure=self._configure,
+            kwargs={"session": Session(read_only=True, statement_ms=self._limit_ms), "row_factory": dict_row},
             check=AsyncConnectionPool.check_connection,
             timeout=self._wait_seconds,
             open=False,
@@ -99,11 +95,6 @@ class Database:
                 return None
         except (PoolTimeout, psycopg.Error) as error:
             return f"Postgres is away: {error}"
-
-    async def _configure(self, connection: AsyncConnection[Any]) -> None:
-        await connection.execute("set default_transaction_read_only = on")
-        await connection.execute(b"set statement_timeout = %d" % self._limit_ms)
-        await connection.execute("set timezone = 'UTC'")
 
 
 def _away(detail: str) -> Unavailable:

@@ -6,14 +6,19 @@ import hashlib
 from importlib import resources
 from typing import NamedTuple
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors, sql
+
+from postgres_client.connection import Connection, Session
 
 _LOCK = "select pg_advisory_xact_lock(hashtext('eye.migrations'))"
 
 _IS_FIRST = "select to_regclass('eye.migrations') is null"
 
+_HAS_SCHEMA = "select to_regnamespace('eye') is not null"
+
+_MAKE_SCHEMA = "create schema eye"
+
 _MAKE_TABLE = """
-create schema if not exists eye;
 create table eye.migrations (name text primary key, checksum text not null, applied_at timestamptz not null);
 """
 
@@ -24,6 +29,18 @@ _RECORD = "insert into eye.migrations (name, checksum, applied_at) values (%s, %
 
 class MigrationError(Exception):
     """Migrations that cannot be applied; the message says what to do."""
+
+
+class EncodingError(MigrationError):
+    """A database in another encoding than UTF8, which can't hold what is sent."""
+
+
+_SESSION = Session(statement_ms=0)
+"""A migration may take as long as it needs; it waits for a lock no longer than others."""
+
+_ENCODING = """
+select datname, pg_encoding_to_char(encoding) from pg_database where datname = current_database()
+"""
 
 
 class _Migration(NamedTuple):
@@ -38,12 +55,14 @@ class _Migration(NamedTuple):
 async def migrate(dsn: str) -> list[str]:
     """Apply the pending migrations and return their names in order.
 
-    Each migration is applied in a transaction of its own. Several processes may call this at once: they
-    take turns. Raises MigrationError when a file was changed after it had been applied, psycopg.Error
-    when Postgres is away or a migration fails; those before it stay applied.
+    Each migration is applied in a transaction of its own, whole or not at all. Several processes may call this at
+    once: they take turns. Raises EncodingError for a database that is not in UTF8, MigrationError when a file was
+    changed after it had been applied or the role lacks a right, psycopg.Error when Postgres is away or a migration
+    fails; those before it stay applied.
     """
     applied = []
-    async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+    async with await Connection.connect(dsn, session=_SESSION) as connection:
+        await check_encoding(connection)
         while (name := await _apply_next(connection)) is not None:
             applied.append(name)
     return applied
@@ -51,21 +70,50 @@ async def migrate(dsn: str) -> list[str]:
 
 async def pending(dsn: str) -> list[str]:
     """Return the names of the migrations that `migrate` would apply; change nothing. Raises as it does."""
-    async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+    async with await Connection.connect(dsn, session=_SESSION) as connection:
+        await check_encoding(connection)
         return [migration.name for migration in await _pending(connection)]
+
+
+async def check_encoding(connection: AsyncConnection) -> None:
+    """Raise EncodingError unless the database is in UTF8."""
+    row = await (await connection.execute(_ENCODING)).fetchone()
+    if row is not None and row[1] != "UTF8":
+        raise EncodingError(f"Database {row[0]}: encoding is {row[1]}; create it with ENCODING 'UTF8'.")
 
 
 async def _apply_next(connection: AsyncConnection) -> str | None:
     async with connection.transaction():
         await connection.execute(_LOCK)
-        await connection.execute("set local lock_timeout = '10s'")  # else all writers would queue behind a migration
         if await _is_first(connection):
-            await connection.execute(_MAKE_TABLE)
+            await _make_schema(connection)
         for migration in await _pending(connection):
-            await connection.execute(migration.sql)
+            try:
+                await connection.execute(migration.sql)
+            except errors.InsufficientPrivilege as error:
+                raise MigrationError(
+                    f"Role {connection.info.user} can't apply {migration.name}: {error.diag.message_primary}."
+                    " Run `eye migrate` as the role that owns the tables."
+                ) from error
             await connection.execute(_RECORD, (migration.name, migration.checksum))
             return migration.name
     return None
+
+
+async def _make_schema(connection: AsyncConnection) -> None:
+    """Make the schema and the table of migrations. Raises MigrationError with the grant that is missing."""
+    database, role = sql.Identifier(connection.info.dbname), sql.Identifier(connection.info.user)
+    grant = sql.SQL("grant create on database {} to {}").format(database, role)
+    try:
+        if await (await connection.execute(_HAS_SCHEMA)).fetchone() != (True,):
+            await connection.execute(_MAKE_SCHEMA)
+        grant = sql.SQL("grant usage, create on schema eye to {}").format(role)
+        await connection.execute(_MAKE_TABLE)
+    except errors.InsufficientPrivilege as error:
+        raise MigrationError(
+            f"Role {connection.info.user} lacks the right CREATE: {error.diag.message_primary}."
+            f" As the owner or a superuser, run: {grant.as_string()};"
+        ) from error
 
 
 async def _pending(connection: AsyncConnection) -> list[_Migration]:

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
+from postgres_client.connection import WRITE, Connection, complete_conninfo
 from schemas.settings import Settings
 
 Pool = AsyncConnectionPool[AsyncConnection]
@@ -23,14 +24,7 @@ _DEFAULTS: dict[str, Any] = {
     "tcp_user_timeout": 30_000,  # ms; for a server that disappeared silently
 }
 
-_SESSION = """
-set synchronous_commit = on;
-set lock_timeout = '10s';
-set statement_timeout = '60s';
-set idle_in_transaction_session_timeout = '60s';
-set client_min_messages = warning;
-"""
-
+_SESSION = WRITE
 _WAIT_SECONDS = 10.0
 _RECONNECT_SECONDS = 5.0
 
@@ -42,19 +36,15 @@ def make_pool(settings: Settings) -> Pool:
     Raises SettingsError without a connection string.
     """
     return AsyncConnectionPool(
-        make_conninfo(**_DEFAULTS | conninfo_to_dict(settings.dsn) | {"application_name": "eye-sinks"}),
-        kwargs={"autocommit": True},
+        complete_conninfo(make_conninfo(settings.dsn, application_name="eye-sinks"), **_DEFAULTS),
+        connection_class=Connection,
+        kwargs={"session": _SESSION},
         min_size=1,
         max_size=settings.postgres_write_connections,
         open=False,
-        configure=_configure,
         timeout=_WAIT_SECONDS,
         reconnect_timeout=_RECONNECT_SECONDS,  # short: the next request starts again without a long backoff
     )
-
-
-async def _configure(connection: AsyncConnection) -> None:
-    await connection.execute(_SESSION)
 
 
 @asynccontextmanager

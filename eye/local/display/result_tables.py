@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import psycopg
-from psycopg.rows import dict_row
 from rich.table import Table
+
+from postgres_client.connection import read_transaction
 
 _SESSIONS = """
 select session_id, status, event_count, rejected_count, started_at, ended_at, counts_by_type, applications
@@ -21,7 +21,7 @@ def sessions_table(dsn: str, limit: int = 50) -> Table:
     """Return the sessions as they are in Postgres, the earliest first."""
     table = Table("session", "status", "events", "rejected", "started", "ended", "events by type", title="Sessions")
     _never_wrap(table, 1)
-    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+    with read_transaction(dsn) as connection:
         for row in connection.execute(_SESSIONS, (limit,)):
             types = ", ".join(f"{name.partition('/')[2]} {count}" for name, count in row["counts_by_type"].items())
             times = [f"{row[end]:%Y-%m-%d %H:%M:%S}" if row[end] else "" for end in ("started_at", "ended_at")]
@@ -34,7 +34,7 @@ def rejected_table(dsn: str, limit: int = 50) -> Table:
     """Return the rejected events as they are in Postgres, one line per violation."""
     table = Table("event", "type", "code", "path", "message", title="Rejected events")
     _never_wrap(table, 4)
-    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+    with read_transaction(dsn) as connection:
         for row in connection.execute(_REJECTED, (limit,)):
             first = [str(row["event_id"]), f"{row['category'] or '?'} / {row['name'] or '?'}"]
             for error in row["errors"]:

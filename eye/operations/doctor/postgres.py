@@ -11,9 +11,10 @@ from psycopg.conninfo import make_conninfo
 
 from eye.operations.doctor.disk import check_server_disk
 from eye.operations.doctor.finding import Finding
+from postgres_client.connection import Connection, Session
 from schemas.settings import Settings, SettingsError
 from sinks.months import AHEAD_MONTHS
-from sinks.postgres.migrate import MigrationError, pending
+from sinks.postgres.migrate import EncodingError, MigrationError, pending
 from sinks.table_stats import COUNTED_ROWS, read_table_stats
 
 LEAST_MONTHS_AHEAD = 1
@@ -23,6 +24,7 @@ _CONNECT_SECONDS = 5
 
 _DATA_DIRECTORY = "select setting from pg_settings where name = 'data_directory'"
 
+_ENCODING = "Name another database in EYE_POSTGRES_DSN: `create database ... encoding 'UTF8' template template0`."
 _ANSWER = "Set EYE_POSTGRES_DSN to a Postgres that answers."
 _PARTITIONS = "The sinks make them: see that a worker runs, and what its log says of partitions."
 _DEFAULT = "Events have times far from now: see which application sends them, and set EYE_MAX_AGE_SECONDS."
@@ -38,6 +40,8 @@ async def check_postgres(settings: Settings) -> list[Finding]:
             answers = Finding("Postgres", True, f"answers, version {version // 10000}.{version % 10000}")
             tables = [] if left else await _tables(connection)
             return [answers, _migrations(left), await _clock(connection), *tables, *await _disk(connection)]
+    except EncodingError as error:
+        return [Finding("Postgres", False, str(error), _ENCODING)]
     except MigrationError as error:
         return [Finding("migrations", False, str(error), "Install the version that was there before.")]
     except (psycopg.Error, SettingsError) as error:
@@ -46,9 +50,7 @@ async def check_postgres(settings: Settings) -> list[Finding]:
 
 async def _connect(dsn: str) -> AsyncConnection:
     given = make_conninfo(dsn, connect_timeout=_CONNECT_SECONDS, application_name="eye-doctor")
-    connection = await AsyncConnection.connect(given, autocommit=True)
-    await connection.execute("set statement_timeout = '30s'")
-    return connection
+    return await Connection.connect(given, session=Session(statement_ms=30_000))
 
 
 def _migrations(left: list[str]) -> Finding:

@@ -63,3 +63,21 @@ async def test_a_failed_migration_leaves_no_trace_and_can_be_retried(empty: str)
     with psycopg.connect(empty) as connection:
         connection.execute("drop table eye.sessions")
     assert await migrate(empty) == names[2:]
+
+
+def test_every_table_column_and_function_has_its_comment(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        missing = connection.execute(
+            """
+            select class.relname || coalesce('.' || attname, '')
+            from pg_class class
+            left join pg_attribute on attrelid = class.oid and attnum > 0 and not attisdropped
+            where relnamespace = 'eye'::regnamespace and relkind in ('r', 'p') and not relispartition
+                and (col_description(class.oid, attnum) is null or obj_description(class.oid, 'pg_class') is null)
+            union all
+            select proname from pg_proc
+            where pronamespace = 'eye'::regnamespace and obj_description(oid, 'pg_proc') is null
+            """
+        ).fetchall()
+
+    assert missing == []

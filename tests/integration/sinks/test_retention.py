@@ -113,7 +113,7 @@ async def test_cut_off_in_the_middle_it_is_finished_the_next_time(
     await store(connection, LONG_AGO, LONG_AGO, 300)
     late = await store(connection, LONG_AGO, NOW, 300)
     with monkeypatch.context() as broken:
-        broken.setattr(retention, "_DROP", "select 1 / 0 from eye.{partition}")
+        broken.setattr(retention, "_DROP", "select 1 / 0 where %s::text is not null")
         with pytest.raises(psycopg.errors.DivisionByZero):
             await take_out_expired(connection, POLICY, NOW)
 
@@ -210,11 +210,14 @@ async def test_by_default_all_is_kept_for_ever(connection: AsyncConnection) -> N
     assert await count(connection, "events") == 1
 
 
-def test_events_are_kept_for_as_long_as_kafka_may_hold_their_records() -> None:
+def test_rows_are_kept_for_as_long_as_kafka_may_hold_their_records() -> None:
     short = Settings(events_retention_days=1, raw_retention_hours=48, validated_retention_hours=240)
     long = Settings(events_retention_days=100)
+    others = short.model_copy(update={"rejected_retention_days": 1, "sessions_retention_days": 1})
 
     assert (policy_of(short).events, policy_of(long).events) == (17 * DAYS, 100 * DAYS)
+    assert (policy_of(others).rejected, policy_of(others).sessions) == (37 * DAYS, 9 * DAYS)
+    assert (policy_of(long).rejected, policy_of(long).sessions) == (None, None)
     assert policy_of(short).replaced == 37 * DAYS, "that of events.rejected, by default the longest"
 
 

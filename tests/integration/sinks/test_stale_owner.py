@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, errors, sql
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
+from postgres_client.connection import Session
 from schemas.settings import Settings
 from sinks.postgres import copy
 from sinks.postgres.pool import Pool, make_pool
@@ -29,7 +30,7 @@ MOVE: LiteralString = "update eye.sink_positions set next_offset = next_offset w
 @pytest.fixture
 async def pool(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
     """Make a pool of one connection, which waits for a lock for half a second."""
-    monkeypatch.setattr("sinks.postgres.pool._SESSION", "set lock_timeout = '500ms'")
+    monkeypatch.setattr("sinks.postgres.pool._SESSION", Session(lock_ms=500))
     async with make_pool(Settings(postgres_dsn=SecretStr(dsn), postgres_write_connections=1)) as pool:
         yield pool
 

@@ -171,15 +171,19 @@ async def test_a_failing_writer_leaves_rows_and_position_as_they_were(pool: Pool
 
 
 async def test_a_connection_on_which_something_failed_is_not_used_again(pool: Pool) -> None:
+    lent: list[int] = []
+
     async def write_to_a_lost_primary() -> None:
         async with lend(pool) as connection:
-            await connection.execute("set default_transaction_read_only = on")
-            await connection.execute("delete from eye.events")
+            lent.append(connection.info.backend_pid)
+            async with connection.transaction():
+                await connection.execute("set transaction read only")
+                await connection.execute("delete from eye.events")
 
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         await write_to_a_lost_primary()
 
-    assert await read(pool, "show default_transaction_read_only") == [("off",)]
+    assert await read(pool, "select pg_backend_pid()") != [tuple(lent)]
 
 
 async def test_connections_say_who_they_are_and_never_wait_for_ever(pool: Pool) -> None:

@@ -256,6 +256,17 @@ async def test_an_app_gets_our_consumer_with_all_that_it_uses(app: ChunkApp) -> 
     assert app.on_partitions_revoked.connect
 
 
+async def test_no_attribute_of_ours_hides_one_of_fausts(app: ChunkApp) -> None:
+    theirs = faust.App("theirs", broker="kafka://127.0.0.1:1", autodiscover=False)
+    ours = set(vars(app)) - set(vars(theirs))
+
+    assert ours >= {"consumer_options", "chunk_flow", "fetch_wait", "ends"}
+    assert not [name for name in ours if hasattr(theirs, name)]
+    assert type(app.flow_control) is type(theirs.flow_control)
+    assert not hasattr(driver.Consumer, "fetch_wait")
+    assert not hasattr(driver.Consumer, "flow_control")
+
+
 async def test_lag_is_unknown_before_there_is_a_consumer(app: ChunkApp) -> None:
     assert app.lag(TP("events.raw", 0), 5) == 0
     assert app.lag(TP("events.raw", 0), None) == 0

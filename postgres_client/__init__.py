@@ -1,0 +1,1 @@
+"""Connections to Postgres that depend on no default set elsewhere. Imports no other package."""
