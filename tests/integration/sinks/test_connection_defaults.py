@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from eye.operations.doctor_postgres import check_postgres
+from eye.operations.doctor.postgres import check_postgres
 from postgres_client.connection import Connection, Session, read_transaction
 from schemas.record import Record
 from schemas.settings import Settings
