@@ -39,7 +39,7 @@ def _section(verb: str, path: str, call: dict[str, Any]) -> str:
         [
             status,
             answer["description"],
-            ", ".join(f"`{m}`: {_schema(c['schema'])}" for m, c in answer.get("content", {}).items()),
+            ", ".join(f"`{m}`: {_schema(c.get('schema', {}))}" for m, c in answer.get("content", {}).items()),
         ]
         for status, answer in call["responses"].items()
     ]

@@ -115,6 +115,10 @@ HEADERS = {
 """Headers of the page and its files: nothing is loaded, or sent to, from elsewhere."""
 
 
+FILE_NAMES = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png", "page.js", "page.css")
+"""Names of the page's files."""
+
+
 class _File(NamedTuple):
     body: bytes
     content_type: str

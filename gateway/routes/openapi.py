@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.query.parameters import DEFAULT_LIMIT, MAX_LIMIT
+from gateway.routes.docs import FILE_NAMES
 from gateway.routes.examples import event_examples
 from gateway.routes.json_schemas import shapes
 from schemas.catalogue import Catalogue
@@ -138,12 +139,16 @@ def _catalogue() -> Json:
 def _operating() -> Json:
     ready = _call("Ready: events can be accepted", {"type": "object"}, [], [])
     ready["responses"]["503"] = _answer("Not ready; `reasons` says why", {"type": "object"})
+    file = _call("A file of that page", {"type": "string"}, [404], [_path("file", "As the page names it.")])
+    file["parameters"][0]["schema"]["enum"] = list(FILE_NAMES)
+    file["responses"]["200"]["content"] = {media: {} for media in ("text/javascript", "text/css", "image/png")}
     calls = {
         "/healthz": _call("Alive", {"type": "object"}, [], []),
         "/readyz": ready,
         "/metrics": _call("Metrics for Prometheus", {"type": "string"}, [], [], media="text/plain"),
         "/openapi.json": _call("This document", {"type": "object"}, [], []),
         "/docs": _call("A page that shows it", {"type": "string"}, [], [], media="text/html"),
+        "/docs/{file}": file,
     }
     return {path: {"get": call | {"security": []}} for path, call in calls.items()}
 
