@@ -1,4 +1,4 @@
-"""What goes wrong with a request, and the one place where it becomes an answer (RFC 9457)."""
+"""The problems of requests, and the one place where they become answers (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from gateway.metrics import Metrics
 log = logging.getLogger(__name__)
 
 SERVER = "the-eye"
-"""What answers say in the header Server; versions are nobody's business."""
+"""The header Server of all answers, without a version."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ProblemCode(StrEnum):
-    """What went wrong, for programs. Never renamed."""
+    """The stable code of a problem, for programs. Never renamed."""
 
     NOT_JSON = "not_json"
     BAD_ENCODING = "bad_encoding"

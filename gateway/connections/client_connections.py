@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, cast
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
-from aiohttp.http_exceptions import LineTooLong
 
+from gateway.connections.close_reasons import SENTENCES, Reason, malformed
 from gateway.connections.fast_path_parser import FastPath, FastPathParser
 from gateway.connections.os_limits import possible_connections
 from gateway.connections.raw_responses import problem_bytes
 from gateway.metrics import Metrics
 from gateway.problems import (
-    BadRequest,
-    HeadersTooLarge,
     InternalError,
     Overloaded,
     Problem,
@@ -38,27 +35,11 @@ READ_BUFFER_BYTES = 64 * 1024
 LINGER_SECONDS = 3.0
 """Time for which the rest of a refused body is read, so that the sender sees the answer."""
 
+TLS_HANDSHAKE = b"\x16\x03"
+"""The first bytes of a client that speaks TLS."""
+
 QUIET_SECONDS = 10.0
 """Connections closed for one reason are logged once in this time."""
-
-
-class Reason(StrEnum):
-    """The reason for which the gateway closed a connection."""
-
-    TOO_MANY = "too_many"
-    MADE_ROOM = "made_room"
-    SLOW_HEAD = "slow_head"
-    SLOW_READER = "slow_reader"
-    MALFORMED = "malformed"
-
-
-_SAID = {
-    Reason.TOO_MANY: "all connections are busy; more would be needed than EYE_MAX_CONNECTIONS",
-    Reason.MADE_ROOM: "it had waited longest, and another needed the room: see EYE_MAX_CONNECTIONS",
-    Reason.SLOW_HEAD: "the head of its request took too long",
-    Reason.SLOW_READER: "it did not read its answer",
-    Reason.MALFORMED: "it sent what is no HTTP",
-}
 
 
 class Clients:
@@ -136,7 +117,7 @@ class Clients:
             self._quiet_until[reason] = now + QUIET_SECONDS
             peer = connection.peername
             address = peer[0] if isinstance(peer, tuple) else peer
-            log.warning("closed a connection of %s: %s", address, _SAID[reason])
+            log.warning("closed a connection of %s: %s", address, SENTENCES[reason])
 
 
 class ClientConnection(web.RequestHandler):
@@ -187,6 +168,9 @@ class ClientConnection(web.RequestHandler):
                 self._pause_transport_reading()
             return
         expected = self._head_limit is None and self._expects_head()
+        if expected and data.startswith(TLS_HANDSHAKE):
+            self.end(Reason.TLS, malformed(None))
+            return
         parser = self._fast_parser
         if parser is not None:
             parser.idle = self._is_idle()
@@ -264,7 +248,7 @@ class ClientConnection(web.RequestHandler):
             raise exc  # the client has gone
         if status == HTTPStatus.BAD_REQUEST:
             self._clients.report_closed(self, Reason.MALFORMED)
-            problem = _malformed(exc)
+            problem = malformed(exc)
         else:
             log.error("a request failed outside of every handler", exc_info=exc)
             problem = InternalError("Something is wrong on our side; it has been logged.")
@@ -290,9 +274,3 @@ class ClientConnection(web.RequestHandler):
         if self._reading_limit is not None:
             self._reading_limit.cancel()
             self._reading_limit = None
-
-
-def _malformed(error: BaseException | None) -> Problem:
-    if isinstance(error, LineTooLong):
-        return HeadersTooLarge("A line of the request's head is too long.")
-    return BadRequest("This is no valid HTTP request.")

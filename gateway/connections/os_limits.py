@@ -1,4 +1,4 @@
-"""What the operating system bounds: open files, and connections that nobody reads."""
+"""Limits of the operating system: open files, and connections that nobody reads."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Door:
 
     @property
     def by_aiohttp(self) -> int:
-        """How many requests aiohttp handled."""
+        """The number of requests that aiohttp handled."""
         return self.server.requests_count
 
 
@@ -407,3 +407,11 @@ async def test_no_body_is_asked_for_where_the_head_is_refused(
     door.connection.data_received(change(head) + b"\r\n\r\n")
 
     assert await door.answered() == [status]
+
+
+async def test_tls_on_the_plain_port_is_named_in_the_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    door.connection.data_received(bytes.fromhex("16030100c8010000c40303"))
+
+    assert door.wire.closed
+    assert "speaks TLS" in caplog.text
+    assert sample(door, "eye_gateway_connections_closed_total", reason="tls") == 1

@@ -1,0 +1,37 @@
+"""The reasons for which the gateway closes a connection, as metric, log and answer have them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from aiohttp.http_exceptions import LineTooLong
+
+from gateway.problems import BadRequest, HeadersTooLarge, Problem
+
+
+class Reason(StrEnum):
+    """The reason for which the gateway closed a connection."""
+
+    TOO_MANY = "too_many"
+    MADE_ROOM = "made_room"
+    SLOW_HEAD = "slow_head"
+    SLOW_READER = "slow_reader"
+    MALFORMED = "malformed"
+    TLS = "tls"
+
+
+SENTENCES = {
+    Reason.TOO_MANY: "all connections are busy; more would be needed than EYE_MAX_CONNECTIONS",
+    Reason.MADE_ROOM: "it had waited longest, and another needed the room: see EYE_MAX_CONNECTIONS",
+    Reason.SLOW_HEAD: "the head of its request took too long",
+    Reason.SLOW_READER: "it did not read its answer",
+    Reason.MALFORMED: "it sent bytes that are no HTTP",
+    Reason.TLS: "it speaks TLS, and this port speaks plain HTTP: use http://, or a proxy that ends TLS",
+}
+
+
+def malformed(error: BaseException | None) -> Problem:
+    """Return the problem of a request that is no HTTP."""
+    if isinstance(error, LineTooLong):
+        return HeadersTooLarge("A line of the request's head is too long.")
+    return BadRequest("This is no valid HTTP request.")
