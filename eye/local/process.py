@@ -38,12 +38,12 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether there is a process; a paused one is."""
+        """True while there is a process; a paused one counts."""
         return self._child is not None and self._child.poll() is None
 
     @property
     def _exited_in_order(self) -> bool:
-        """Whether it has ended, and not by SIGKILL."""
+        """True when it has ended, and not by SIGKILL."""
         return self._child is not None and self._child.poll() not in (None, -signal.SIGKILL)
 
     @property
@@ -145,7 +145,7 @@ def wait_until(condition: Callable[[], bool], deadline: float) -> bool:
 
 
 def _hangs(pid: int) -> bool:
-    """Whether each thread of a process hangs, or has ended: a signal takes a while to reach those that run."""
+    """Tell whether each thread of a process hangs, or has ended: a signal takes a while to reach those that run."""
     for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
         with suppress(OSError):
             if thread.read_text().rpartition(")")[2].split()[0] not in "TtZX":

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs and data lie so that its user reaches both."""
+"""Place of PostgreSQL's programs and data, so that its user reaches both."""
 
 from __future__ import annotations
 

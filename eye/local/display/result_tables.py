@@ -32,18 +32,19 @@ def sessions_table(dsn: str, limit: int = 50) -> Table:
 
 def rejected_table(dsn: str, limit: int = 50) -> Table:
     """Return the rejected events as they are in Postgres, one line per violation."""
-    table = Table("event", "type", "code", "path", "message", title="Rejected events")
-    _never_wrap(table, 4)
+    table = Table("event", "type", "violation", title="Rejected events")
+    _never_wrap(table, 1)
     with read_transaction(dsn) as connection:
         for row in connection.execute(_REJECTED, (limit,)):
             first = [str(row["event_id"]), f"{row['category'] or '?'} / {row['name'] or '?'}"]
             for error in row["errors"]:
-                table.add_row(*first, error["code"], error["path"], error["message"])
+                table.add_row(*first, f"{error['code']} at {error['path'] or '$'}: {error['message']}")
                 first = ["", ""]
     return table
 
 
 def _never_wrap(table: Table, columns: int) -> None:
     """Keep the first columns whole: ids are there to be copied."""
-    for column in table.columns[:columns]:
-        column.no_wrap = True
+    for number, column in enumerate(table.columns):
+        column.no_wrap = number < columns
+        column.overflow = "fold"
