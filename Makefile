@@ -74,9 +74,10 @@ clean:
 	rm -rf .venv .eye
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "The Eye needs Python 3.11 or newer and finds no $(PYTHON):" \
+	@command -v "$(PYTHON)" >/dev/null || { echo "The Eye needs Python 3.11 or newer and finds no $(PYTHON):" \
 	  "install it with 'apt-get install python3 python3-venv'." >&2; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit("The Eye needs Python 3.11 or newer." if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("The Eye needs Python 3.11 or newer, and %s is %d.%d: name a newer one, \
+	make PYTHON=/path/to/python3." % ((sys.executable,) + tuple(sys.version_info[:2])) if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) can't make a virtual environment:" \
 	  "install it with 'apt-get install python3-venv'." >&2; exit 2; }
 	$(PYTHON) -m venv .venv

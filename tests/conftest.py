@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import signal
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from eye.local import remembered_settings
+from eye.local.environment import PROXIES
 from eye.operations.topics import create_topics
 from schemas.settings import Settings
 from sinks.postgres.migrate import migrate
@@ -38,8 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Have Ctrl-C mean something to every process that a test starts: a shell's background job ignores it.
 
-    Where tests run side by side, each worker takes ports that the others leave alone.
+    Where tests run side by side, each worker takes ports that the others leave alone. What the caller has set for
+    other servers and for a proxy does not reach the tests.
     """
+    for name in [name for name in os.environ if name.startswith("PG") or name.lower() in PROXIES]:
+        del os.environ[name]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if worker := getattr(config, "workerinput", None):
         remembered_settings.PORTS = remembered_settings.PORTS[

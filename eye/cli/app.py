@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -76,6 +78,9 @@ def _options(
 def main() -> None:
     """Run the command; exits 0, 1 when it failed, 2 when it was used wrongly."""
     amend_connections()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 lacks characters that data has
     try:
         app()
     except EXPECTED_ERRORS as error:

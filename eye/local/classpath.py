@@ -5,15 +5,18 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import pwd
+import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eye.local.environment import without_jvm_options
 from eye.local.errors import LocalError
-from eye.local.tools import find_maven
+from eye.local.tools import find_java, find_maven
 
 _POM = Path(__file__).with_name("pom.xml")
 
@@ -29,35 +32,23 @@ def kafka_classpath() -> str:
         with _only_one(cached.with_suffix(".lock")):
             if not _is_complete(cached):
                 _ask_maven(cached)
-    return cached.read_text()
+    return _read(cached)
 
 
 def cache_directory() -> Path:
-    """Return the directory of what can be fetched again: $XDG_CACHE_HOME or ~/.cache, there `the-eye`.
+    """Return the directory of what can be had again: $XDG_CACHE_HOME or ~/.cache, there `the-eye`.
 
-    A user who can't write there gets one in the temporary directory.
+    A user who has no home, or may not write there, has it in the virtual environment. Raises LocalError when
+    that can't be written either.
     """
-    directory = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "the-eye"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return _temporary_cache()
-    return directory if os.access(directory, os.W_OK) else _temporary_cache()
-
-
-def _home() -> Path:
-    """Return the user's home directory; /nonexistent for a user that the system does not know."""
-    home = Path(os.path.expanduser("~"))
-    return home if home.is_absolute() else Path("/nonexistent")
-
-
-def _temporary_cache() -> Path:
-    """Return a cache for a user who can't write at home. Raises LocalError when another user took its name."""
-    directory = Path(tempfile.gettempdir()) / f"the-eye-{os.getuid()}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
-        raise LocalError(f"{directory} belongs to another user: set XDG_CACHE_HOME to a directory of your own.")
-    return directory
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    for place in (Path(home), Path(sys.prefix, "cache")):
+        directory = place / "the-eye"
+        with suppress(OSError):
+            directory.mkdir(parents=True, exist_ok=True)
+            if os.access(directory, os.W_OK | os.X_OK) and place.is_absolute():
+                return directory
+    raise LocalError(f"Nothing can be written to {home}: name a directory for Kafka's files in XDG_CACHE_HOME.")
 
 
 def digest(text: str) -> str:
@@ -66,22 +57,43 @@ def digest(text: str) -> str:
 
 
 def _is_complete(cached: Path) -> bool:
-    return cached.exists() and all(Path(jar).is_file() for jar in cached.read_text().split(os.pathsep))
+    return cached.exists() and all(map(os.path.isfile, _read(cached).split(os.pathsep)))
+
+
+def _read(cached: Path) -> str:
+    # paths, whatever the locale's encoding is
+    return os.fsdecode(cached.read_bytes())
 
 
 def _ask_maven(cached: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cached.parent) as scratch:
+        shutil.copy(_POM, scratch)
         answer = Path(scratch) / "classpath"
-        command = [find_maven(), "--batch-mode", "--quiet", "--file", str(_POM), "dependency:build-classpath"]
-        options = ["-DincludeScope=runtime", f"-Dmdep.outputFile={answer}"]
-        if not os.access(_home(), os.W_OK):
-            options.append(f"-Dmaven.repo.local={cached.parent / 'maven'}")
-        command += options
-        maven = subprocess.run(command, capture_output=True, text=True, check=False, env=without_jvm_options())
+        command = [find_maven(), "--batch-mode", "--quiet", "dependency:build-classpath"]
+        options = ["-DincludeScope=runtime", f"-Dmdep.outputFile={answer}", *_own_repository()]
+        for environment in (dict(os.environ), without_jvm_options()):
+            variables = environment | {"LC_ALL": "C.UTF-8", "JAVA_HOME": find_java().home}
+            maven = subprocess.run(
+                [*command, *options], cwd=scratch, env=variables, capture_output=True, text=True, check=False
+            )
+            if maven.returncode == 0:
+                break
         if maven.returncode or not answer.exists():
-            said = maven.stdout[-2000:].strip()
+            said = f"{maven.stdout}{maven.stderr}"[-2000:].strip()
             raise LocalError(f"Maven could not fetch Kafka; mend what it says and try again:\n{said}")
         answer.replace(cached)
+
+
+def _own_repository() -> list[str]:
+    """Return what tells Maven to keep its files in our cache, for a user whose home can't be written."""
+    try:
+        home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        home = Path("/nonexistent")
+    repository = home / ".m2"
+    if os.access(repository if repository.exists() else home, os.W_OK | os.X_OK):
+        return []
+    return [f"-Dmaven.repo.local={cache_directory() / 'm2'}"]
 
 
 @contextmanager

@@ -13,9 +13,12 @@ from pathlib import Path
 
 from eye.local.addresses import BrokerAddress
 from eye.local.classpath import cache_directory, digest, kafka_classpath
+from eye.local.environment import server_environment
 from eye.local.process import Process, wait_until
 from eye.local.remembered_settings import remembered, remembered_port
 from eye.local.tools import find_java
+
+_LOG_SETTINGS = Path(__file__).with_name("log4j2.yaml")
 
 # Measured: C1 alone starts a tenth sooner than C1 and C2, takes records as fast (130,000 to 160,000/s of
 # 400 bytes), and spends a third less CPU on them; Serial is level with G1 and takes the least memory.
@@ -25,8 +28,10 @@ _JVM = (
     "-XX:TieredStopAtLevel=1",
     "-XX:-UsePerfData",
     "-XX:+ExitOnOutOfMemoryError",
-    f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.yaml').as_uri()}",  # a space or % is escaped
-    "-Djava.io.tmpdir=.",  # the data directory: native libraries can't be loaded from a /tmp mounted noexec
+    # both in the data directory, which the JVM runs in: no character of its path needs escaping, and native
+    # libraries that are unpacked there can be loaded where /tmp allows no programs
+    f"-Dlog4j2.configurationFile={_LOG_SETTINGS.name}",
+    "-Djava.io.tmpdir=tmp",
 )
 
 _LOCAL = {
@@ -53,7 +58,7 @@ class LocalKafka(BrokerAddress, Process):
         heap: str = "512m",
         extra: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__("Kafka", data_dir, signal.SIGTERM, {"LC_ALL": "C.UTF-8"})  # names of files in any language
+        super().__init__("Kafka", data_dir, signal.SIGTERM)
         self._wanted_port = port
         self._heap = heap
         self._extra = dict(extra or {})
@@ -69,6 +74,8 @@ class LocalKafka(BrokerAddress, Process):
             return
         java, classpath = find_java(), kafka_classpath()
         self._prepare()
+        (self.data_dir / "tmp").mkdir(exist_ok=True)
+        shutil.copy(_LOG_SETTINGS, self.data_dir)
         self._port = port = remembered_port(self.data_dir / "port", self._wanted_port)
         controller_port = remembered_port(self.data_dir / "controller-port", None, other_than=port)
         settings = broker_settings("127.0.0.1", port, controller_port) | _LOCAL
@@ -95,6 +102,9 @@ class LocalKafka(BrokerAddress, Process):
             scratch = self._archive.with_suffix(f".{os.getpid()}")
             shutil.move(self._classes, scratch)
             scratch.replace(self._archive)
+
+    def _environment(self) -> dict[str, str]:
+        return server_environment()
 
     def _format(self, jvm: list[str], settings: dict[str, str]) -> None:
         cluster_id = remembered(self.data_dir / "cluster-id", lambda: secrets.token_urlsafe(16))

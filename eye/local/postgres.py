@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 
 from eye.local.addresses import DatabaseAddress
+from eye.local.environment import drop_foreign_variables, server_environment
 from eye.local.errors import StartError
 from eye.local.process import Process
 from eye.local.remembered_settings import remembered, remembered_port
@@ -56,7 +57,7 @@ class LocalPostgres(DatabaseAddress, Process):
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         # SIGINT: does not wait for clients to leave, as SIGTERM would
-        super().__init__("PostgreSQL", data_dir, signal.SIGINT, {"LC_ALL": "C"})
+        super().__init__("PostgreSQL", data_dir, signal.SIGINT)
         self._wanted_port = port
 
     @cached_property
@@ -78,6 +79,7 @@ class LocalPostgres(DatabaseAddress, Process):
         if not cluster.exists():
             self._initialise(programs, cluster, account)
         port = remembered_port(self.data_dir / "port", self._wanted_port)
+        drop_foreign_variables()
         server = f"postgresql://{DATABASE}:{password}@127.0.0.1:{port}"
         settings = SETTINGS | _LOCAL | {"port": str(port)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -86,6 +88,9 @@ class LocalPostgres(DatabaseAddress, Process):
         self._run_server(command, account, f"{server}/postgres")
         ensure_database(f"{server}/postgres")
         self._dsn = f"{server}/{DATABASE}"
+
+    def _environment(self) -> dict[str, str]:
+        return server_environment() | {"LC_ALL": "C"}
 
     def _initialise(self, programs: Path, cluster: Path, account: Account) -> None:
         # under another name until it is whole, so that a cluster that is there can be relied on

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from eye.local.environment import without_jvm_options
 from eye.local.errors import StartError
 from eye.local.unprivileged_user import Account, ourselves
 
@@ -89,13 +88,17 @@ class Process:
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
 
+    def _environment(self) -> dict[str, str]:
+        """Return the variables that it is started with: ours, and its own."""
+        return os.environ | self._env
+
     def _launch(self, command: Sequence[str], account: Account | None = None) -> subprocess.Popen[bytes]:
         who = account or ourselves()
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 who.launch(command),
                 cwd=self.data_dir,
-                env=without_jvm_options() | self._env,
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

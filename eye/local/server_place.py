@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from eye.local.classpath import digest
 from eye.local.errors import LocalError
-from eye.local.unprivileged_user import Account, not_root, ourselves, with_capability
+from eye.local.unprivileged_user import Account, not_root, with_capability
 
 COPIES = Path("/var/cache/the-eye")
 """Directory of programs that are copied for a user who does not reach the wheel's."""
@@ -42,9 +43,10 @@ def find_place(programs: Path, data_dir: Path) -> Place:
     `cluster` in the data directory is a link. Raises LocalError when no user but root can run them.
     """
     cluster = data_dir / "cluster"
-    if os.getuid() != 0:
-        return Place(ourselves(), programs, cluster)
     account = not_root(cluster)
+    _need_name(account.uid)
+    if os.getuid() != 0:
+        return Place(account, programs, cluster)
     if not cluster.is_symlink() and (able := with_capability(account, programs / "initdb", data_dir)):
         return Place(able, programs, cluster)
     if cluster.exists() and not cluster.is_symlink():
@@ -64,6 +66,16 @@ def _place_elsewhere(account: Account, programs: Path, cluster: Path) -> Place:
     if not account.can_run(copy / "initdb", target.parent):
         raise LocalError(_refusal(cluster.parent, f"user {account.uid} can't run {copy / 'initdb'}"))
     return Place(account, copy, target)
+
+
+def _need_name(uid: int) -> None:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise LocalError(
+            f"PostgreSQL runs as a user who has a name, and user {uid} has none in /etc/passwd: "
+            "run as one who has, or set EYE_POSTGRES_DSN to a database you have."
+        ) from None
 
 
 def _refusal(data_dir: Path, why: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from eye.local.environment import without_jvm_options
 from eye.local.errors import MissingTool
 
+_RUNTIMES = Path("/usr/lib/jvm")
 _OR_A_BROKER = "or set EYE_KAFKA_BOOTSTRAP_SERVERS to a broker you have."
 
 
@@ -24,21 +25,40 @@ class Java:
     version: str
     """All that `java -version` says: differs whenever the runtime does."""
 
+    @property
+    def home(self) -> str:
+        """What JAVA_HOME is for it."""
+        return str(Path(self.path).resolve().parents[1])
+
 
 def find_java() -> Java:
-    """Return the Java runtime of JAVA_HOME, else of PATH. Raises MissingTool when it is none from 17 on."""
+    """Return a Java runtime: that of JAVA_HOME, of PATH, or one that a package installed beside it.
+
+    Raises MissingTool when none of them is 17 or newer.
+    """
     home = os.environ.get("JAVA_HOME")
-    path = shutil.which(f"{home}/bin/java" if home else "java")
-    if path:
-        environment = without_jvm_options()
-        said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False, env=environment).stderr
+    first = [shutil.which(f"{home}/bin/java") if home else None, shutil.which("java")]
+    too_old = ""
+    for path in filter(None, [*first, *map(str, sorted(_RUNTIMES.glob("*/bin/java")))]):
+        said = _version_of(path)
         version = re.search(r'version "(\d+)', said)
         if version and int(version[1]) >= 17:
             return Java(path, said)
+        too_old = too_old or f", and {path} is {version[1] if version else 'none'}"
     raise MissingTool(
-        "Kafka needs a Java runtime 17 or newer: install it with `apt-get install openjdk-17-jre-headless`, "
+        f"Kafka needs a Java runtime 17 or newer{too_old}: install it with `apt-get install default-jre-headless`, "
         + _OR_A_BROKER
     )
+
+
+def _version_of(java: str) -> str:
+    try:
+        asked = subprocess.run(
+            [java, "-version"], env=without_jvm_options(), capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return asked.stderr
 
 
 def find_maven() -> str:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
@@ -19,6 +20,8 @@ from schemas.spans import Spans
 
 FLUSH_SECONDS = 1.0
 """Seconds that a process waits at its end for the last spans to be sent."""
+
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 _propagator = TraceContextTextMapPropagator()
 
@@ -84,10 +87,19 @@ class OtelSpans(Spans):
 
 def otlp_spans(component: str) -> OtelSpans:
     """Return spans that are sent to the collector that the OTEL_EXPORTER_OTLP_ variables name."""
+    import requests
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    return OtelSpans(component, BatchSpanProcessor(OTLPSpanExporter()))
+    session = requests.Session()
+    session.trust_env = not _collector_is_local()  # a proxy does not reach a collector of this machine
+    return OtelSpans(component, BatchSpanProcessor(OTLPSpanExporter(session=session)))
+
+
+def _collector_is_local() -> bool:
+    names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    endpoint = next(filter(None, map(os.environ.get, names)), "http://localhost:4318")
+    return urlsplit(endpoint).hostname in _THIS_MACHINE
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import site
 import subprocess
 import sys
@@ -61,12 +62,27 @@ class Outcome:
 
 def visit(place: Place) -> Outcome:
     """Type `make run ONCE=1` in a place, and return what came of it. Leaves nothing behind."""
-    with _laid_out(place) as (checkout, command):
-        done = subprocess.run(
-            command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_SECONDS, check=False
-        )
-        assert checkout.exists()
-        return Outcome(done.returncode, done.stdout.decode(errors="replace"))
+    with laid_out(place) as command, typed(command) as process:
+        try:
+            said = process.communicate(timeout=_SECONDS)[0]
+        except subprocess.TimeoutExpired as late:
+            return Outcome(-1, f"not ended after {_SECONDS} s:\n{(late.stdout or b'').decode(errors='replace')}")
+        return Outcome(process.returncode, said.decode(errors="replace"))
+
+
+@contextmanager
+def typed(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command as at a terminal of its own, its two outputs as one. What still runs at the end is killed."""
+    process = subprocess.Popen(
+        command, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # the servers end with the stack
+            process.communicate()
 
 
 def verify(place: Place, outcome: Outcome) -> list[str]:
@@ -78,7 +94,8 @@ def verify(place: Place, outcome: Outcome) -> list[str]:
 
 
 @contextmanager
-def _laid_out(place: Place) -> Iterator[tuple[Path, list[str]]]:
+def laid_out(place: Place) -> Iterator[list[str]]:
+    """Make a place for as long as the block runs; yields the command that types there."""
     parent = place.parent or Path("/var/tmp")
     base = Path(tempfile.mkdtemp(prefix="eye-place-", dir=parent))
     name = f"eye{secrets.token_hex(4)}"
@@ -97,7 +114,7 @@ def _laid_out(place: Place) -> Iterator[tuple[Path, list[str]]]:
             subprocess.run(["chown", "-R", f"{who[0]}:{who[1]}", str(checkout)], check=True)
         os.chown(home, *(who if place.owner == "user" else (0, 0)))
         os.chmod(home, place.mode)
-        yield checkout, _command(place, base, checkout, who)
+        yield _command(place, base, checkout, who)
     finally:
         subprocess.run(["userdel", name], check=False, stderr=subprocess.DEVNULL)
         shutil.rmtree(base, ignore_errors=True)
@@ -126,7 +143,7 @@ def _install(checkout: Path, umask: int) -> None:
     subprocess.run(["sh", "-c", script, "sh", f"{umask:o}", str(checkout), _base_python()], check=True)
     packages = Path(site.getsitepackages()[0])
     target = next((checkout / ".venv" / "lib").glob("python*")) / "site-packages"
-    skipped = shutil.ignore_patterns(*(f"{prefix}*" for prefix in _OURS), "__pycache__")
+    skipped = shutil.ignore_patterns(*(f"{prefix}*" for prefix in _OURS))
     shutil.copytree(packages, target, symlinks=True, ignore=skipped, dirs_exist_ok=True)
     if umask & 0o077:
         subprocess.run(["chmod", "-R", "go-rwx", str(checkout / ".venv")], check=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
-from tests.places.place import Place
+from tests.places.place import TABLES, Place
 
 _PROXY = "http://127.0.0.1:9"  # nobody listens there
 _MOUNT = ("--mount",)
@@ -22,18 +23,32 @@ _PROXIES: dict[str, str | None] = {
 }
 _NO_JAVA = "Kafka needs a Java runtime 17 or newer"
 _NO_DOCKER = "exit 1"
+_RUNTIMES = list(Path("/usr/lib/jvm").glob("*/bin/java"))
+_WITHOUT_RUNTIMES = ("mount -t tmpfs tmpfs /usr/lib/jvm",) if _RUNTIMES else ()
+
+
+def _interpreter(version: str) -> str | None:
+    """Return a Python of that version that runs: of the PATH, or one that pyenv has. None without one."""
+    versions = Path.home() / ".pyenv" / "versions"
+    on_path = shutil.which(f"python{version}")
+    for program in [on_path, *sorted(map(str, versions.glob(f"{version}.*/bin/python3")))]:
+        if program and subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return program
+    return None
 
 
 def _python(version: str) -> Place:
     """Return the place with another Python, installed from nothing."""
-    program = shutil.which(f"python{version}")
+    program = _interpreter(version)
     return Place(
         f"python-{version}",
         installed=False,
         arguments=(f"PYTHON={program}",),
-        missing=lambda: None if program else f"python{version} is missing: put it on the PATH",
+        missing=lambda: None if program else f"python{version} is missing (Debian 12 has 3.11): put it on PATH",
     )
 
+
+_OLD = next(filter(None, map(_interpreter, ("3.10", "3.9", "3.8"))), None)
 
 PLACES = (
     Place("root-home", parent=Path("/root"), owner="root", mode=0o700, arguments=()),
@@ -47,6 +62,27 @@ PLACES = (
         variables={"TMPDIR": "{base}/tmp"},
         unshare=_MOUNT,
         mounts=('mkdir -m 1777 "$base/tmp"', "mount -t tmpfs -o noexec tmpfs /tmp"),
+    ),
+    Place("read-only-tmp", variables={"TMPDIR": None}, unshare=_MOUNT, mounts=("mount -t tmpfs -o ro tmpfs /tmp",)),
+    Place(
+        "user-without-a-name",
+        user=True,
+        unshare=_MOUNT,
+        mounts=("grep -v ^eye /etc/passwd > $base/passwd", "mount --bind $base/passwd /etc/passwd"),
+        says=("has none in /etc/passwd", "EYE_POSTGRES_DSN"),
+        fails=True,
+    ),
+    Place(
+        "root-without-capabilities",
+        owner="root",
+        mode=0o700,
+        unshare=_MOUNT,
+        mounts=(
+            "mount -t tmpfs -o mode=755 tmpfs /var/lib",
+            "mount -t tmpfs -o mode=755 tmpfs /var/cache",
+            'set -- setpriv --bounding-set -setpcap,-dac_read_search "$@"',
+        ),
+        says=(*TABLES, "Its data is in /var/lib/the-eye/postgres-"),
     ),
     Place("odd-path", folder="the eye 100%20 für 日本"),
     Place("odd-path-in-c", folder="the eye 100%20 für 日本", variables={"LC_ALL": "C"}),
@@ -73,13 +109,23 @@ PLACES = (
         "java-11",
         programs={"java": "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2", "docker": _NO_DOCKER},
         variables={"JAVA_HOME": None},
-        says=(_NO_JAVA, "apt-get install openjdk-17-jre-headless"),
+        unshare=_MOUNT if _RUNTIMES else (),
+        mounts=_WITHOUT_RUNTIMES,
+        says=(_NO_JAVA, "/java is 11", "apt-get install default-jre-headless"),
         fails=True,
+    ),
+    Place(
+        "java-11-beside-a-newer-one",
+        programs={"java": "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2"},
+        variables={"JAVA_HOME": "/nonsense"},
+        missing=lambda: None if _RUNTIMES else "no newer Java lies in /usr/lib/jvm",
     ),
     Place(
         "no-java",
         programs={"docker": _NO_DOCKER},
         variables={"JAVA_HOME": "{base}/nothing"},
+        unshare=_MOUNT if _RUNTIMES else (),
+        mounts=_WITHOUT_RUNTIMES,
         says=(_NO_JAVA, "EYE_KAFKA_BOOTSTRAP_SERVERS"),
         fails=True,
     ),
@@ -106,6 +152,21 @@ PLACES = (
         umask=0o077,
         variables={**_NONSENSE, **_PROXIES, "LC_ALL": "C"},
     ),
+    Place(
+        "old-python",
+        arguments=(f"PYTHON={_OLD}",),
+        says=("needs Python 3.11 or newer", "make PYTHON=/path/to/python3"),
+        fails=True,
+        installed=False,
+        missing=lambda: None if _OLD else "no Python 3.8 to 3.10 is here",
+    ),
+    Place("ordinary-user-from-nothing", user=True, mode=0o700, installed=False, arguments=("PYTHON=/usr/bin/python3",)),
+    Place(
+        "nonsense-from-nothing",
+        installed=False,
+        variables={**_NONSENSE, "XDG_CACHE_HOME": "{base}/cache", "JAVA_HOME": "/nonsense"},
+    ),
+    _python("3.11"),
     _python("3.12"),
     _python("3.13"),
 )

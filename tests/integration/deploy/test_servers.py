@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize(
     ("infra", "sentence"),
     [
-        ("local", "Kafka needs a Java runtime 17 or newer: install it with `apt-get install openjdk-17-jre-headless`"),
+        ("local", "install it with `apt-get install"),
         ("containers", "Containers need Docker: install it, and start its engine so that `docker info` works."),
     ],
 )
