@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from eye.local.process import wait_until
 from eye.local.stack import environment
 from eye.redrive.transform import read_steps
 from gateway.access.api_keys import KeyRing
@@ -57,10 +58,11 @@ def send_known_events(pipeline: Pipeline) -> None:
     command += ["-H", "Content-Type: application/x-ndjson", "--data-binary", "@-"]
     subprocess.run(command, input=body, check=True, capture_output=True)
     wait = [*command[:2], f"{pipeline.gateway.url}/events?session_id=my-session", *command[3:5]]
-    for _ in range(100):
-        if b"my-session" in subprocess.run(wait, check=True, capture_output=True).stdout:
-            return
-    raise AssertionError("the event has no row")
+    assert wait_until(lambda: b"my-session" in _output(wait), 60), "the event has no row"
+
+
+def _output(command: list[str]) -> bytes:
+    return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 def run(example: Example, pipeline: Pipeline, place: Path) -> subprocess.CompletedProcess[str]:
