@@ -414,6 +414,13 @@ async def test_a_read_that_takes_too_long_is_ended(settings: Settings) -> None:
     assert (status, problem["code"]) == (503, "read_timeout")
 
 
+# of many types within one second, so that only the index by type is selective
+_MANY_EVENTS = """
+insert into eye.events (event_id, application, session_id, category, name, occurred_at, received_at, schema_version, data)
+select gen_random_uuid(), 'shop', 's' || i % 100, 'c' || i % 100, 'n', moment, moment, 1, '{}'
+from generate_series(1, 2000) i cross join lateral (select %(start)s + i * interval '0.1 ms' as moment) at
+"""
+
 INDEXED = [
     (statements.EVENTS, {"session_id": "s"}, "session_id"),
     (statements.EVENTS, {"category": "c", "name": "n", "from": START, "to": START + SECOND}, "category"),
@@ -427,6 +434,8 @@ INDEXED = [
 @pytest.mark.parametrize(("listing", "given", "column"), INDEXED)
 async def test_a_listing_uses_an_index(settings: Settings, listing: Listing, given: Any, column: str) -> None:
     with psycopg.connect(settings.dsn) as connection:
+        connection.execute(_MANY_EVENTS, {"start": START})
+        connection.execute("analyze eye.events")
         connection.execute("set enable_seqscan = off")
         query = b"explain (format json) " + listing.sql(given).encode()
         plan = connection.execute(query, {**given, "limit": 10}).fetchone()
