@@ -416,8 +416,10 @@ async def test_a_read_that_takes_too_long_is_ended(settings: Settings) -> None:
 
 # of many types within one second, so that only the index by type is selective
 _MANY_EVENTS = """
-insert into eye.events (event_id, application, session_id, category, name, occurred_at, received_at, schema_version, data)
-select gen_random_uuid(), 'shop', 's' || i % 100, 'c' || i % 100, 'n', moment, moment, 1, '{}'
+insert into eye.events (
+    event_id, application, session_id, category, name, occurred_at, received_at, schema_version, data
+)
+select gen_random_uuid(), 'shop', 's' || i %% 100, 'c' || i %% 100, 'n', moment, moment, 1, '{}'
 from generate_series(1, 2000) i cross join lateral (select %(start)s + i * interval '0.1 ms' as moment) at
 """
 
