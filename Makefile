@@ -7,6 +7,7 @@
 #   make shell          a shell in which eye, pytest and ruff are found
 #   make reference      docs/reference from the code
 #   make docs           the documents as a site in build/site; a broken link fails
+#   make client         the browser client, built into gateway/static; needs node and npm
 #   make alerts         the alert rules against promtool
 #   make faults         drills: what can break does, and an independent reader counts; DRILLS="--quick" for short ones
 
@@ -16,7 +17,7 @@ unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run up shell test lint reference docs places test-fast faults cluster secure bench load clean alerts
+.PHONY: run up shell test lint reference docs places test-fast faults cluster secure bench load clean alerts client
 
 run: $(INSTALLED)
 	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
@@ -69,6 +70,11 @@ load: $(INSTALLED)
 # The alert rules against promtool, which has to be on the PATH; docs/observability.md says where it comes from.
 alerts:
 	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules alerts.test.yaml
+
+# What the gateway serves at /eye.js; a test fails when it is older than its source.
+client:
+	cd clients/browser && npm ci --no-audit --no-fund && npm run --silent check && npm run --silent build
+	cp clients/browser/dist/eye.js gateway/static/eye.js
 
 clean:
 	rm -rf .venv .eye

@@ -24,6 +24,7 @@ from gateway.publish.producer import BATCH_BYTES
 from gateway.publish.publisher import Publisher
 from gateway.query.database import Database
 from gateway.request_spans import traced
+from gateway.routes.browser_client import browser_client
 from gateway.routes.cors import allow_origins
 from gateway.routes.docs import DocsPage
 from gateway.routes.events import post_events, validate_events
@@ -123,6 +124,7 @@ def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
         Route("GET", "/openapi.json", _document(description), Access.OPEN),
         Route("GET", "/docs", page.get_page, Access.OPEN),
         Route("GET", "/docs/{file}", page.get_file, Access.OPEN),
+        Route("GET", "/eye.js", browser_client(), Access.OPEN),
     ]
 
 

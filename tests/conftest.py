@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def infra(pytestconfig: pytest.Config) -> Iterator[Infra]:
     """Infrastructure that Kafka and Postgres run on."""
-    yield choose(pytestconfig.getoption("--infra"))
+    yield choose(pytestconfig.getoption("--infra", "local"))
     remove_containers()
 
 

@@ -149,8 +149,16 @@ def _operating() -> Json:
         "/openapi.json": _call("This document", {"type": "object"}, [], []),
         "/docs": _call("A page that shows it", {"type": "string"}, [], [], media="text/html"),
         "/docs/{file}": file,
+        "/eye.js": _browser_client(),
     }
     return {path: {"get": call | {"security": []}} for path, call in calls.items()}
+
+
+def _browser_client() -> Json:
+    version = _query("v", "The version that is served: the answer may be kept for ever.")
+    call = _call("The browser client, a module", {"type": "string"}, [], [version], media="text/javascript")
+    call["responses"]["304"] = {"description": "As `If-None-Match` says it is known"}
+    return call
 
 
 _PROBLEMS = {

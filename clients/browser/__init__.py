@@ -1,0 +1,1 @@
+"""The browser client: TypeScript in src/, tests in Chromium in tests/."""

@@ -1,0 +1,149 @@
+import { attempt } from "./attempt";
+import type { Lock } from "./lock";
+import type { Options } from "./options";
+import { type Queue, type Waiting, withinSize } from "./queue";
+import { type Answer, beacon, post } from "./request";
+import type { Store } from "./store";
+
+/** Brings the queue to the gateway. */
+export interface Delivery {
+  /** Send soon: after the interval, or at once when much is waiting. */
+  schedule(): void;
+  /** Follow the page: its closing, its return, the network's return. */
+  watch(): void;
+}
+
+const MANY = 50;
+const MOST = 100;
+const ROUNDS = 100;
+const SHORTEST_WAIT = 1_000;
+const LONGEST_BACKOFF = 300_000;
+const LONGEST_PAUSE = 3_600_000;
+const PAUSE = "pause";
+const UNREADABLE = [400, 413];
+const FINAL = ["ok", "invalid", "too_large"];
+
+/**
+ * Send batches, oldest events first. An event leaves the queue by a final verdict of the gateway and by nothing else.
+ * A wait that the gateway asks for (Retry-After) holds for all tabs; without one the wait doubles with each failure.
+ */
+export function openDelivery(options: Options, store: Store, queue: Queue, lock: Lock): Delivery {
+  const interval = options.interval ?? 1_000;
+  const handed = new Set<string>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let added = 0;
+  let failures = 0;
+  let retryAt = 0;
+  let sending = false;
+  let closing = false;
+
+  /** Milliseconds of a pause that the gateway asked for; none where the clock was put back meanwhile. */
+  function paused(): number {
+    const left = Number(store.read(PAUSE)) - Date.now();
+    return left > LONGEST_PAUSE ? 0 : left;
+  }
+
+  function untilNext(): number {
+    return Math.max(retryAt - Date.now(), paused());
+  }
+
+  function flushIn(delay: number): void {
+    clearTimeout(timer);
+    timer = setTimeout(flush, Math.max(delay, untilNext()));
+  }
+
+  async function flush(): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    if (sending || closing) return;
+    sending = true;
+    added = 0;
+    await lock.hold(drain);
+    sending = false;
+    if (!queue.isEmpty()) flushIn(interval);
+  }
+
+  async function drain(): Promise<void> {
+    let most = MOST;
+    for (let round = 0; round < ROUNDS && untilNext() <= 0; round++) {
+      const batch = queue.oldest(most);
+      if (!batch.length) return;
+      const answer = await post(options, batch);
+      const isUnreadable = UNREADABLE.includes(answer.status) && !answer.results.length;
+      if (isUnreadable && batch.length > 1) {
+        most = batch.length >> 1; // look for the one that spoils the others
+        continue;
+      }
+      if (isUnreadable) answer.results = [{ index: 0, event_id: batch[0]!.eventId, status: "invalid" }];
+      if (settle(batch, answer)) failures = 0;
+      else wait(answer);
+    }
+  }
+
+  /** Take out what has a final verdict; true where that is every event. */
+  function settle(batch: Waiting[], answer: Answer): boolean {
+    let open = batch.length;
+    for (const result of answer.results) {
+      const event = batch[result.index];
+      if (event && FINAL.includes(result.status)) {
+        queue.remove(event);
+        open--;
+      }
+      attempt(() => options.onResult?.(result));
+    }
+    return !open;
+  }
+
+  function wait({ retryAfter }: Answer): void {
+    const spread = 1 + Math.random() / 4;
+    if (isNaN(retryAfter)) {
+      retryAt = Date.now() + Math.min(SHORTEST_WAIT * 2 ** failures++, LONGEST_BACKOFF) * spread;
+    } else {
+      const pause = Math.min(Math.max(retryAfter, SHORTEST_WAIT) * spread, LONGEST_PAUSE);
+      store.write(PAUSE, String(Date.now() + pause));
+    }
+  }
+
+  /** Hand over what this page has seen no verdict of. It stays in the queue, for nobody sees the answer. */
+  function close(): void {
+    closing = true;
+    lock.release();
+    const isDue = paused() <= 0;
+    let events = queue.mine().filter(({ name }) => !handed.has(name) && (isDue || store.isInMemory(name)));
+    while (events.length) {
+      const batch = withinSize(events);
+      if (!beacon(options, batch)) return;
+      batch.forEach(({ name }) => handed.add(name));
+      events = events.slice(batch.length);
+    }
+  }
+
+  function retryNow(): void {
+    retryAt = 0;
+    void flush();
+  }
+
+  function reopen({ persisted }: PageTransitionEvent): void {
+    if (!persisted) return;
+    closing = false;
+    handed.clear();
+    retryNow();
+  }
+
+  return {
+    schedule() {
+      if (closing) close();
+      else if (++added === MANY) flushIn(0);
+      else if (!timer && !sending) flushIn(interval);
+    },
+    watch() {
+      addEventListener("pagehide", () => attempt(close));
+      addEventListener("pageshow", (event) => attempt(() => reopen(event)));
+      addEventListener("online", () => attempt(retryNow));
+      document.addEventListener("visibilitychange", () => {
+        if (document.visibilityState === "hidden") void flush();
+      });
+      if (!queue.isEmpty()) void flush();
+    },
+  };
+}
