@@ -116,4 +116,4 @@ async def test_a_new_partition_has_the_indexes_of_the_others(connection: AsyncCo
 
     counted = await connection.execute("select count(*) from pg_indexes where tablename = %s", (this_month,))
 
-    assert await counted.fetchone() == (4,)
+    assert await counted.fetchone() == (5,)
