@@ -24,14 +24,24 @@ const LARGEST_EVENT = 65_536;
 /** Characters of a request: what a browser sends of a page that closes is at most 64 KiB. */
 const LARGEST_REQUEST = 48_000;
 
+/** Open the queue; it refuses events beyond the limit, of which other tabs' are counted whenever it is looked through. */
 export function openQueue(store: Store, limit: number): Queue {
   const added = new Set<string>();
-  const names = (): string[] => store.names(PREFIX);
+  let held = 0;
+
+  function names(): string[] {
+    const all = store.names(PREFIX);
+    held = all.length;
+    return all;
+  }
+
   const load = (name: string): Waiting => ({ eventId: name.slice(PREFIX.length), name, json: store.read(name) });
   return {
     add(eventId, json) {
-      if (json.length > LARGEST_EVENT || names().length >= limit) return false;
+      if (json.length > LARGEST_EVENT) return false;
+      if (held >= limit && names().length >= limit) return false;
       store.write(PREFIX + eventId, json);
+      held++;
       added.add(PREFIX + eventId);
       return true;
     },

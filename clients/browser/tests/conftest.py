@@ -28,8 +28,9 @@ __all__ = ["infra", "kafka", "postgres"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the caller say how long the long test is."""
+    """Let the caller say how long the long tests are."""
     parser.addoption("--page-lives", type=int, default=20, help="How many pages live and end in test_page_lives.py.")
+    parser.addoption("--offline-seconds", type=float, default=3, help="How long the browser is offline.")
 
 
 @pytest.fixture(scope="session")

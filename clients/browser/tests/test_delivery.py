@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from playwright.async_api import BrowserContext, Page
 
 from clients.browser.tests.door import Break, Door, LoseAnswer, Pass, Refuse
@@ -92,12 +93,14 @@ async def test_an_answer_that_is_lost_costs_no_duplicate(the_eye: Pipeline, site
     assert len(door.seen) >= 3
 
 
-async def test_offline_and_back(the_eye: Pipeline, site: Site, visitor: BrowserContext, page: Page) -> None:
+async def test_offline_and_back(
+    the_eye: Pipeline, site: Site, visitor: BrowserContext, page: Page, pytestconfig: pytest.Config
+) -> None:
     await page.goto(site.url)
     await delivered(page)
     await visitor.set_offline(True)
     ids = await clicks(page, 30)
-    await page.wait_for_timeout(3_000)  # long enough for some attempts to fail
+    await page.wait_for_timeout(1_000 * pytestconfig.getoption("--offline-seconds"))  # some attempts fail
 
     await visitor.set_offline(False)
 
