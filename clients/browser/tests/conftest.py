@@ -11,7 +11,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Playwright, asyn
 
 from clients.browser.tests.door import Door
 from clients.browser.tests.site import KEY, Site
-from clients.browser.tests.tools import FLAGS, built, find_chromium
+from clients.browser.tests.tools import FLAGS, build, find_chromium
 from eye.local.remembered_settings import free_port
 from tests.conftest import fresh_database, fresh_settings, infra, kafka, postgres
 from tests.support.pipeline import Pipeline
@@ -34,9 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def client() -> Path:
-    """Build the client and return the directory of what was built."""
-    return built()
+def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the client and return a directory with its module, its snippet and its tarball."""
+    directory = tmp_path_factory.mktemp("client")
+    build(directory)
+    return directory
 
 
 @pytest.fixture(scope="session")

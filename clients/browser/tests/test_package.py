@@ -33,9 +33,9 @@ init({ url: "", key: "", unknown: true });
 def installed(client: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the package from its tarball into a directory with nothing else in it."""
     directory = tmp_path_factory.mktemp("consumer")
-    tarball = npm("pack", "--silent", "--pack-destination", str(directory)).split()[-1]
+    [tarball] = client.glob("*.tgz")
     (directory / "package.json").write_text('{"name": "consumer", "private": true, "type": "module"}')
-    npm("install", "--offline", "--no-audit", "--no-fund", f"./{tarball}", directory=directory)
+    npm("install", "--offline", "--no-audit", "--no-fund", str(tarball), directory=directory)
     return directory
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,9 +41,20 @@ def npm(*arguments: str, directory: Path = CLIENT) -> str:
     return run.stdout
 
 
-def built() -> Path:
-    """Build the client and return the directory of what was built."""
-    if not (CLIENT / "node_modules").is_dir():
-        npm("ci", "--no-audit", "--no-fund")
-    npm("run", "--silent", "build")
-    return CLIENT / "dist"
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other test processes from building while this one does."""
+    with (CLIENT / "package.json").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def build(directory: Path) -> None:
+    """Build the client, and put the module, the snippet and the package's tarball into a directory."""
+    with alone():
+        if not (CLIENT / "node_modules").is_dir():
+            npm("ci", "--no-audit", "--no-fund")
+        npm("run", "--silent", "build")
+        npm("pack", "--silent", "--ignore-scripts", "--pack-destination", str(directory))
+        for name in ("eye.js", "snippet.js"):
+            shutil.copy(CLIENT / "dist" / name, directory)
