@@ -1,0 +1,59 @@
+"""What the client itself dropped: counted by reason, and told to the gateway."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from enum import Enum
+
+
+class Reason(str, Enum):
+    """Why the client gave an event up. Never renamed: the gateway counts by it."""
+
+    QUEUE_FULL = "queue_full"
+    """Memory, and the disk where there is a queue on it, held all they may."""
+    NOT_JSON = "not_json"
+    """A value has no form in JSON."""
+    INVALID = "invalid"
+    """A model's own rules refused it."""
+    TOO_LARGE = "too_large"
+    """It was larger than `max_event_bytes`."""
+    REFUSED = "refused"
+    """The gateway refused the request for good: a key it does not know, or a wrong address."""
+    CLOSED = "closed"
+    """The client was closed before it could be delivered, or before it was sent."""
+    INTERNAL_ERROR = "internal_error"
+    """A bug of the client; its log tells more."""
+
+
+class Drops:
+    """Counts of dropped events, in all and those the gateway was not told of yet."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._total: Counter[Reason] = Counter()
+        self._untold: Counter[Reason] = Counter()
+
+    def add(self, reason: Reason, count: int = 1) -> int:
+        """Count dropped events; returns how many were dropped for this reason so far."""
+        with self._lock:
+            self._total[reason] += count
+            self._untold[reason] += count
+            return self._total[reason]
+
+    @property
+    def total(self) -> dict[str, int]:
+        """All dropped events, by reason."""
+        with self._lock:
+            return {reason.value: count for reason, count in self._total.items()}
+
+    def untold(self) -> dict[str, int]:
+        """Return what the gateway was not told of, by reason; empty where there is nothing to tell."""
+        with self._lock:
+            return {reason.value: count for reason, count in self._untold.items() if count}
+
+    def told(self, counts: dict[str, int]) -> None:
+        """Note that the gateway was told these counts."""
+        with self._lock:
+            for reason, count in counts.items():
+                self._untold[Reason(reason)] -= count

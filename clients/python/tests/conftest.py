@@ -1,0 +1,63 @@
+"""The Eye as it runs, the way to it, and what became of the events."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from clients.browser.tests.door import Door
+from clients.python.tests.sending import KEY, SLOW_KEY
+from tests.conftest import fresh_database, fresh_settings, infra, kafka, postgres
+from tests.support.pipeline import Pipeline
+from tests.support.servers import SharedKafka, SharedPostgres
+
+APPLICATIONS = """
+[[applications]]
+id = "shop"
+keys = [{{ sha256 = "{key}", scopes = ["write"] }}]
+
+[[applications]]
+id = "slow"
+rate = 400
+burst = 200
+keys = [{{ sha256 = "{slow_key}", scopes = ["write"] }}]
+"""
+
+__all__ = ["infra", "kafka", "postgres"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the caller say how long the long tests are."""
+    parser.addoption("--kills", type=int, default=30, help="How many processes are killed in test_kills.py.")
+    parser.addoption("--away-seconds", type=float, default=2, help="How long the gateway is away in test_gateway.py.")
+
+
+@pytest.fixture(scope="session")
+def the_eye(
+    kafka: SharedKafka, postgres: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pipeline]:
+    """Run gateway, stream and sinks; each test looks at its own events."""
+    with fresh_database(postgres) as dsn:
+        settings = fresh_settings(kafka, dsn, tmp_path_factory.mktemp("the-eye"))
+        digests = {"key": KEY, "slow_key": SLOW_KEY}
+        settings.applications_file.write_text(
+            APPLICATIONS.format(**{name: hashlib.sha256(key.encode()).hexdigest() for name, key in digests.items()})
+        )
+        with Pipeline(settings) as running:
+            yield running
+
+
+@pytest.fixture
+async def door(the_eye: Pipeline) -> AsyncIterator[Door]:
+    """Open the way to the gateway."""
+    async with Door(the_eye.gateway.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """Return a path for a queue on disk."""
+    return tmp_path / "queue.db"
