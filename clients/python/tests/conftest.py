@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-
-from clients.browser.tests.door import Door
-from clients.python.tests.sending import KEY, SLOW_KEY
 from tests.conftest import fresh_database, fresh_settings, infra, kafka, postgres
 from tests.support.pipeline import Pipeline
 from tests.support.servers import SharedKafka, SharedPostgres
+
+from clients.browser.tests.door import Door
+from clients.python.tests.sending import KEY, SLOW_KEY
 
 APPLICATIONS = """
 [[applications]]

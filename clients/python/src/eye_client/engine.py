@@ -62,9 +62,8 @@ class Engine:
         self._told_at = float("-inf")
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
-        self._progress = threading.Condition()
-        # a SimpleQueue wakes the thread, as its put may be interrupted by a signal's handler that sends
-        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_starting = False
+        self._make_signals()
         self._wake_at = _NEVER
         self._gathered = 0
         self._hurry = 0
@@ -110,23 +109,28 @@ class Engine:
         if threading.current_thread() is self._thread:  # within on_result
             return False
         deadline = time.monotonic() + timeout
-        if not self._is_done():
-            self._start()
+        if self._is_done():
+            return True
+        self._start()
         self._hurry += 1
         self._wakes.put(None)
         try:
-            with self._progress:
-                while not self._is_done():
-                    left = deadline - time.monotonic()
-                    if left <= 0 or not (is_hopeful or self._paused_until < deadline):
-                        return False
-                    if self._thread is None:  # the interpreter ends, and lets no thread start
-                        self._delivery.step()
-                    else:
-                        self._progress.wait(min(left, _LOOK_SECONDS))
+            while not self._is_done():
+                left = deadline - time.monotonic()
+                if left <= 0 or not (is_hopeful or self._paused_until < deadline):
+                    return False
+                self._wait_for_progress(min(left, _LOOK_SECONDS))
             return True
         finally:
             self._hurry -= 1
+
+    def _wait_for_progress(self, seconds: float) -> None:
+        if self._thread is None:  # the interpreter ends, and lets no thread start
+            self._delivery.step()
+            return
+        with self._progress:
+            if not self._is_done():
+                self._progress.wait(seconds)
 
     def close(self, timeout: float | None = None) -> bool:
         """Take no more events, wait for those that were taken, and stop; False where some were not delivered.
@@ -141,10 +145,11 @@ class Engine:
         deadline = time.monotonic() + seconds
         done = self.flush(seconds, is_hopeful=False)
         self._stopping = True
-        self._wakes.put(None)
         thread = self._thread
-        if done and thread is not None and thread is not threading.current_thread():
-            thread.join(max(0.5, deadline - time.monotonic()))
+        if thread is not None:
+            self._wakes.put(None)
+            if done and thread is not threading.current_thread():
+                thread.join(max(0.5, deadline - time.monotonic()))
         for body in self._memory.abandon():
             if self._disk is None or not self._disk.put(body):
                 self.drop(Reason.CLOSED, body)
@@ -175,15 +180,30 @@ class Engine:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is not None or self._stopping:
+            if self._thread is not None or self._is_starting or self._stopping:
                 return
-            thread = threading.Thread(target=self._run, name="eye-client", daemon=True)
+            self._is_starting = True  # a greenlet may get in here while another one is
             try:
-                thread.start()
-            except RuntimeError:  # too many threads, or the interpreter ends: the next event tries again
-                return
-            self._thread = thread
-        processes.close_at_end(self)
+                self._thread = self._started()
+            finally:
+                self._is_starting = False
+        if self._thread is not None:
+            processes.close_at_end(self)
+
+    def _started(self) -> threading.Thread | None:
+        """Start the thread; None where there are too many, or the interpreter ends: the next event tries again."""
+        self._make_signals()  # anew: gevent may have patched the process since
+        thread = threading.Thread(target=self._run, name="eye-client", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return None
+        return thread
+
+    def _make_signals(self) -> None:
+        self._progress = threading.Condition()
+        # a SimpleQueue, as its put may be interrupted by a signal's handler that sends
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def _run(self) -> None:
         while not self._stopping:

@@ -97,6 +97,9 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections."""
+        for key in self._pool.pools.keys():  # noqa: SIM118 - it can't be iterated
+            if pool := self._pool.pools.get(key):
+                pool.close()  # `clear` alone would leave this to a finalizer, which at the process' end has run before
         self._pool.clear()
 
     def _post(self, path: str, body: bytes) -> Answer:
