@@ -36,6 +36,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file clients/python/pyproject.toml
 	$(BIN)/lint-imports
 
 # `make run ONCE=1` as other users, in other places and environments; PLACES="NAME ..." for some, needs root
@@ -79,7 +80,7 @@ client:
 clean:
 	rm -rf .venv .eye
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml clients/python/pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || { echo "The Eye needs Python 3.11 or newer and finds no $(PYTHON):" \
 	  "install it with 'apt-get install python3 python3-venv'." >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit("The Eye needs Python 3.11 or newer, and %s is %d.%d: name a newer one, \
@@ -87,5 +88,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) can't make a virtual environment:" \
 	  "install it with 'apt-get install python3-venv'." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]' --editable clients/python
 	touch $@

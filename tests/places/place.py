@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 TABLES = ("Sent sample-events.ndjson: 65 ok.", "Rejected events", "future_timestamp", "Stopped.")
 """What `make run ONCE=1` prints when every sample event has become what it should."""
 
-_OURS = ("__editable__", "the_eye-")
+_OURS = ("__editable__", "the_eye-", "the_eye_client-")
 _SECONDS = 300
 
 

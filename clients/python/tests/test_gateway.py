@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ FLUSH_SECONDS = 90.0
 async def flushed(eye: Eye) -> None:
     """Wait, beside the event loop, until each event has its last word."""
     assert await asyncio.to_thread(eye.flush, FLUSH_SECONDS), eye.counts()
+
+
+def first(conduct: Sequence[Conduct]) -> Callable[[], Conduct]:
+    """Return what becomes of the first requests; all others pass."""
+    turns = iter(conduct)
+    return lambda: next(turns, Pass())
 
 
 async def test_each_event_is_stored_once_with_its_fields(the_eye: Pipeline) -> None:
@@ -76,9 +82,7 @@ async def test_a_gateway_that_is_away_costs_no_event(
 
 
 async def test_lost_answers_and_broken_requests_add_nothing(the_eye: Pipeline, door: Door) -> None:
-    conduct: list[Conduct] = [LoseAnswer(), Break(), Refuse(500), Refuse(408), LoseAnswer(), Refuse(503, "0")]
-    turns = itertools.chain(conduct * 2, itertools.repeat(Pass()))
-    door.conduct = lambda: next(turns)
+    door.conduct = first([LoseAnswer(), Break(), Refuse(500), Refuse(408), LoseAnswer(), Refuse(503, "0")] * 2)
     eye = Eye(door.url, KEY, **QUICK)
     ids = views(eye, 300, "lost")
     await flushed(eye)
@@ -98,15 +102,14 @@ async def test_a_storm_of_429_delivers_everything_in_time(the_eye: Pipeline) -> 
 
 
 async def test_retry_after_is_waited_for(the_eye: Pipeline, door: Door) -> None:
-    turns = itertools.chain([Refuse(429, "1"), Refuse(503, "1")], itertools.repeat(Pass()))
-    door.conduct = lambda: next(turns)
+    door.conduct = first([Refuse(429, "1"), Refuse(503, "1")])
     eye = Eye(door.url, KEY, **QUICK)
     view(eye, "retry-after")
     await flushed(eye)
 
-    first, second, third = (seen.at for seen in door.seen)
-    assert second - first >= 1
-    assert third - second >= 1
+    begun, again, last = (seen.at for seen in door.seen)
+    assert again - begun >= 1
+    assert last - again >= 1
     await asyncio.to_thread(eye.close)
 
 
@@ -125,8 +128,7 @@ async def test_what_no_retry_mends_is_dropped_and_told(door: Door, status: int) 
 
 
 async def test_a_request_that_is_too_large_is_sent_in_parts(the_eye: Pipeline, door: Door) -> None:
-    turns = itertools.chain([Refuse(413)] * 3, itertools.repeat(Pass()))
-    door.conduct = lambda: next(turns)
+    door.conduct = first([Refuse(413)] * 3)
     eye = Eye(door.url, KEY, **QUICK)
     ids = views(eye, 80, "parts")
     await flushed(eye)
@@ -155,8 +157,7 @@ async def test_a_bad_event_costs_no_other(the_eye: Pipeline) -> None:
 
 
 async def test_an_answer_of_somebody_else_is_no_verdict(the_eye: Pipeline, door: Door) -> None:
-    turns = itertools.chain([Refuse(200), Refuse(204)], itertools.repeat(Pass()))
-    door.conduct = lambda: next(turns)
+    door.conduct = first([Refuse(200), Refuse(204)])
     eye = Eye(door.url, KEY, **QUICK)
     ids = views(eye, 1, "portal")
     await flushed(eye)
@@ -189,12 +190,12 @@ async def test_a_full_queue_keeps_what_it_took(the_eye: Pipeline, door: Door) ->
 
 async def test_a_disk_queue_is_delivered_by_the_next_process(the_eye: Pipeline, door: Door, disk: Path) -> None:
     door.conduct = Break
-    first = Eye(door.url, KEY, disk=disk, exit_timeout=0.1, **QUICK)
-    ids = views(first, 50, "next")
-    assert not await asyncio.to_thread(first.close)
-    with Eye(the_eye.gateway.url, KEY, disk=disk, **QUICK) as second:
-        await flushed(second)
-        assert second.counts().ok == 50
+    ended = Eye(door.url, KEY, disk=disk, exit_timeout=0.1, **QUICK)
+    ids = views(ended, 50, "next")
+    assert not await asyncio.to_thread(ended.close)
+    with Eye(the_eye.gateway.url, KEY, disk=disk, **QUICK) as following:
+        await flushed(following)
+        assert following.counts().ok == 50
 
     assert await times_stored(the_eye.settings, ids) == {1: 50}
 
@@ -213,7 +214,7 @@ async def test_closing_does_not_wait_for_a_far_attempt(door: Door) -> None:
     door.conduct = lambda: Refuse(503, "3600")
     eye = Eye(door.url, KEY, exit_timeout=60, **QUICK)
     view(eye)
-    while not door.seen:
+    while not door.seen:  # noqa: ASYNC110 - the door tells nobody
         await asyncio.sleep(0.01)
     begun = asyncio.get_running_loop().time()
     await asyncio.to_thread(eye.close)

@@ -7,11 +7,11 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from eye_client import disk as disk_module
 from eye_client.disk import DiskQueue
 from eye_client.memory import MemoryQueue
 from eye_client.queues import Queue
@@ -109,7 +109,7 @@ def test_what_a_dead_process_took_goes_to_another(disk: Path) -> None:
 def test_a_lease_of_a_clock_set_back_ends(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = DiskQueue(disk, 1_000_000, LEASE)
     queue.put(b"x")
-    monkeypatch.setattr(disk_module.time, "time", lambda: 4e9)
+    monkeypatch.setattr(time, "time", lambda: 4e9)
     queue.take(1, 100)
     monkeypatch.undo()
 

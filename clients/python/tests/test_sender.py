@@ -88,9 +88,10 @@ def test_a_model_is_sent_with_its_type_and_version(fake_eye: FakeEye) -> None:
 def test_a_model_that_breaks_its_rules_does_not_leave(fake_eye: FakeEye) -> None:
     page = Pageview(host="www.example.com", path="/")
     page.path = 5  # type: ignore[assignment]
+    unchecked = Pageview.model_construct(host="www.example.com")  # type: ignore[call-arg]
 
     assert fake_eye.send_model(page, "s-1") is None
-    assert fake_eye.send_model(Pageview.model_construct(host="www.example.com"), "s-1") is None
+    assert fake_eye.send_model(unchecked, "s-1") is None
     assert [error.path for error in fake_eye.errors] == ["$.data.path", "$.data.path"]
     assert (fake_eye.events, fake_eye.counts().dropped) == ([], {"invalid": 2})
 

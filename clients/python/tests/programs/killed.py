@@ -1,6 +1,6 @@
 """Processes that send events by one queue on disk until they are killed, two at a time.
 
-`python killed.py URL KEY QUEUE NOTES KILLS`: the id of each event that `send` has returned for is in NOTES, a line each.
+`python killed.py URL KEY QUEUE NOTES KILLS`: NOTES has the id of each event that `send` has returned for, a line each.
 """
 
 from __future__ import annotations
@@ -52,4 +52,4 @@ def _child(url: str, key: str, notes: str, options: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5], int(sys.argv[5]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5]))
