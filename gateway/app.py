@@ -25,6 +25,7 @@ from gateway.publish.publisher import Publisher
 from gateway.query.database import Database
 from gateway.request_spans import traced
 from gateway.routes.browser_client import browser_client
+from gateway.routes.client_reports import post_client_report
 from gateway.routes.cors import allow_origins
 from gateway.routes.docs import DocsPage
 from gateway.routes.events import post_events, validate_events
@@ -107,6 +108,7 @@ def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
         Route("POST", "/events", traced(post_events, "/events", spans), Access.WRITE),
         Route("POST", "/events/", traced(post_events, "/events/", spans), Access.WRITE),
         Route("POST", "/events/validate", validate_events, Access.WRITE_OR_READ),
+        Route("POST", "/client-reports", post_client_report, Access.WRITE),
         Route("GET", "/events", get_events, Access.READ),
         Route("GET", "/events/", get_events, Access.READ),
         Route("GET", "/events/{event_id}", get_event, Access.READ),

@@ -53,6 +53,12 @@ class Metrics:
             ["application"],
             registry=self.registry,
         )
+        self.client_dropped = Counter(
+            "eye_gateway_client_dropped_total",
+            "Events that clients say they dropped before they could send them, by application and reason.",
+            ["application", "reason"],
+            registry=self.registry,
+        )
         self.connections = Gauge(
             "eye_gateway_connections",
             "Open connections of clients.",

@@ -34,6 +34,7 @@ def ledger(
             "until": found.until.isoformat(),
             "balanced": found.balanced,
             "spooled": found.spooled,
+            "client_drops": [one._asdict() for one in found.client_drops],
         }
         out.print_json(
             json.dumps(
@@ -49,6 +50,9 @@ def ledger(
         print_found(None, rows, ["application", "hour", *(name.replace("_", " ") for name in columns)], False)
         if found.spooled:
             out.print(f"spooled: {found.spooled:,} events wait on the gateways' disks and are not in the raw topic yet")
+        for drops in found.client_drops:
+            said = f"dropped by clients of {drops.application} before sending: {drops.events:,} {drops.reason}"
+            out.print(f"{said} (since the gateways started)", markup=False)
         for one in found.missing:
             out.print(
                 f"missing: {one.application} {one.event_id}, raw record {one.partition}:{one.offset}", markup=False

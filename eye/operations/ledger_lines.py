@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from eye.operations.client_drops import ClientDrops
+
 
 @dataclass(slots=True)
 class LedgerLine:
@@ -39,7 +41,8 @@ class Ledger:
     """Balance of the events received from `since` to before `until`.
 
     `doubled` counts second rows of an event; `spooled` are events that gateways acknowledged and that are not in
-    the raw topic yet: no line has them.
+    the raw topic yet: no line has them. `client_drops` are events that clients say they dropped themselves, since the
+    gateways started, so no part of the balance.
     """
 
     since: datetime
@@ -48,6 +51,7 @@ class Ledger:
     missing: list[MissingEvent] = field(default_factory=list)
     doubled: int = 0
     spooled: int = 0
+    client_drops: list[ClientDrops] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:

@@ -59,6 +59,12 @@ class BodyReader:
         content_type = media_type(request.headers)
         if not _is_json_type(content_type) and content_type not in NDJSON_TYPES:
             raise Unsupported("Content-Type is application/json, or application/x-ndjson for one event a line.")
+        body = await self.read(request, charge)
+        read = self.reader.read_lines if content_type in NDJSON_TYPES else self.reader.read
+        return await self.offload_if_large(len(body), lambda: read(body))
+
+    async def read(self, request: web.Request, charge: Charge) -> bytes:
+        """Read a body, decompressed. Raises a Problem of 400, 408, 413, 415 or 503."""
         try:
             async with asyncio.timeout(self._seconds):
                 sent = await self._receive(request, charge)
@@ -66,8 +72,7 @@ class BodyReader:
             raise RequestTimeout("The body of a request has to come faster.") from None
         body = decompress(sent, request.headers.get("Content-Encoding", ""), self._max_bytes)
         charge(len(body) - len(sent))
-        read = self.reader.read_lines if content_type in NDJSON_TYPES else self.reader.read
-        return await self.offload_if_large(len(body), lambda: read(body))
+        return body
 
     async def offload_if_large(self, size: int, work: Callable[[], T]) -> T:
         """Do pure work on so many bytes: at once, or in a thread where others would wait for it."""

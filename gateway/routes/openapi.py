@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.query.parameters import DEFAULT_LIMIT, MAX_LIMIT
+from gateway.routes.client_reports import MAX_REASONS
 from gateway.routes.docs import FILE_NAMES
 from gateway.routes.examples import event_examples
 from gateway.routes.json_schemas import shapes
@@ -77,7 +78,21 @@ def _writing(settings: Settings, catalogue: Catalogue) -> Json:
     return {
         "/events": {"post": post | {"requestBody": body}, "get": _events_call()},
         "/events/validate": {"post": check | {"requestBody": body}},
+        "/client-reports": {"post": _report_call()},
     }
+
+
+def _report_call() -> Json:
+    """Return the call by which a client says how many events it dropped."""
+    counts = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}, "maxProperties": MAX_REASONS}
+    schema: Json = {"type": "object", "properties": {"dropped": counts}, "required": ["dropped"]}
+    example = {"dropped": {"queue_full": 12}}
+    summary = "Say how many events a client dropped before it could send them, by reason; they are counted in a metric"
+    refused = [400, 401, 403, 408, 413, 415, 429, 503]
+    call = _call(summary, {}, refused, [], status=204)
+    del call["responses"]["204"]["content"]
+    body = {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+    return call | {"requestBody": body}
 
 
 def _lines(examples: Json) -> Json:

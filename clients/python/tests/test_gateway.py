@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from tests.support.pipeline import Pipeline
 
 from clients.browser.tests.door import Break, Conduct, Door, LoseAnswer, Pass, Refuse
@@ -234,6 +235,17 @@ async def test_a_callback_that_raises_stops_nothing(the_eye: Pipeline) -> None:
 
     assert await times_stored(the_eye.settings, ids) == {1: 2}
     await asyncio.to_thread(eye.close)
+
+
+async def test_the_gateway_learns_what_was_dropped(the_eye: Pipeline) -> None:
+    with Eye(the_eye.gateway.url, KEY, linger=1.0) as eye:
+        for _ in range(3):
+            assert eye.send("page interaction", "pageview", "dropped", {"path": object()}) is None
+        view(eye, "dropped")
+
+    async with ClientSession() as client, client.get(f"{the_eye.gateway.url}/metrics") as answer:
+        page = await answer.text()
+    assert 'eye_gateway_client_dropped_total{application="shop",reason="not_json"} 3.0' in page
 
 
 async def test_log_records_become_events(the_eye: Pipeline, fake_eye: Any) -> None:

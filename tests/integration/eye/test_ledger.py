@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from aiohttp import ClientSession
 from psycopg.types.json import Json
 
 from eye.local.stack import environment
@@ -17,6 +18,7 @@ from eye.operations.ledger import compute_ledger
 from eye.operations.ledger_lines import Ledger
 from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
+from tests.conftest import KEY
 from tests.integration.eye.test_command import run_eye
 from tests.support.pipeline import Event, Pipeline, an_event, ndjson, numbered_events
 
@@ -172,3 +174,17 @@ async def test_the_command_exits_1_when_the_books_do_not_balance(running: Pipeli
     assert "missing: shop" in ran.stdout
     assert (mended.returncode, again.returncode) == (0, 0)
     assert (await asyncio.to_thread(run_eye, "ledger", "--since", "soon", env=env)).returncode == 2
+
+
+async def test_it_tells_what_clients_dropped_themselves(running: Pipeline) -> None:
+    settings = running.settings.model_copy(update={"gateway_urls": [running.gateway.url, "http://127.0.0.1:1"]})
+    url, headers = f"{running.gateway.url}/client-reports", {"Authorization": f"Bearer {KEY}"}
+    report = {"dropped": {"queue_full": 1_200, "closed": 1}}
+    async with ClientSession(headers=headers) as client, client.post(url, json=report) as answer:
+        assert answer.status == 204
+
+    ledger = await compute_ledger(settings)
+    told = await asyncio.to_thread(run_eye, "ledger", env=environment(settings))
+
+    assert ledger.client_drops == [("shop", "closed", 1), ("shop", "queue_full", 1_200)]
+    assert "dropped by clients of shop before sending: 1,200 queue_full" in told.stdout

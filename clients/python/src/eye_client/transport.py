@@ -86,6 +86,9 @@ class Transport:
         sent_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds").encode()
         body = b'{"sent_at":"%b","events":[%b]}' % (sent_at, b",".join(bodies))
         answer = self._post("/events/", body)
+        if 200 <= answer.status < 300 and not answer.verdicts:
+            detail = f"status {answer.status} without verdicts: is this address the gateway's?"
+            return answer._replace(status=0, retry_after=0.0, detail=detail)
         if answer.verdicts and len(answer.verdicts) != len(bodies):
             return answer._replace(status=0, verdicts=[], detail="the answer is not about the events that were sent")
         return answer
@@ -127,9 +130,6 @@ def _read(status: int, body: bytes, retry_after: str | None) -> Answer:
         read = _answer_body.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):  # not the gateway's own answer: a proxy's, or cut off
         read = _Body()
-    accepted = 200 <= status < 300
-    if accepted and read.results is None:
-        return Answer(0, [], 0.0, f"status {status} without verdicts: is this address the gateway's?")
     detail = read.detail or f"status {status}"
     return Answer(status, read.results or [], seconds_of(retry_after), detail)
 
