@@ -116,7 +116,7 @@ def greenlets(eye: Eye) -> None:
     def tick() -> None:
         nonlocal ticks
         while True:
-            gevent.sleep(0.001)
+            gevent.sleep(0)
             ticks += 1
 
     ticking = gevent.spawn(tick)
