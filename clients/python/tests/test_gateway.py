@@ -17,7 +17,7 @@ from clients.browser.tests.door import Break, Conduct, Door, LoseAnswer, Pass, R
 from clients.browser.tests.stored import rows_of, times_stored
 from clients.python.tests.sending import KEY, QUICK, SLOW_KEY, view, views
 from eye_client import AsyncEye, Eye, Result, Status
-from eye_client.transport import seconds_of
+from eye_client.delivery.transport import seconds_of
 from schemas.event_types.page_interaction import Pageview
 
 FLUSH_SECONDS = 90.0

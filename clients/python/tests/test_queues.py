@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from eye_client.disk import DiskQueue
-from eye_client.memory import MemoryQueue
-from eye_client.queues import Queue
+from eye_client.queues.disk import DiskQueue
+from eye_client.queues.memory import MemoryQueue
+from eye_client.queues.queue import Queue
 
 LEASE = 60.0
 
@@ -53,6 +53,15 @@ def test_what_is_given_back_comes_again_first(queue: Queue) -> None:
     queue.end(taken[1:2], [taken[0], taken[2]])
 
     assert bodies(queue) == [b"a", b"c", b"d"]
+
+
+def test_a_take_that_never_ended_loses_nothing() -> None:
+    queue = MemoryQueue(10, 100)
+    for body in (b"a", b"b"):
+        queue.put(body)
+    queue.take(1, 100)
+
+    assert bodies(queue) == [b"a", b"b"]
 
 
 def test_memory_is_bounded_by_events_and_bytes() -> None:
@@ -169,7 +178,7 @@ def test_a_newer_version_of_the_file_is_left_alone(disk: Path) -> None:
 
 FULL = """
 import resource, sys
-from eye_client.disk import DiskQueue
+from eye_client.queues.disk import DiskQueue
 queue = DiskQueue(sys.argv[1], 1_000_000_000, 60.0)
 assert queue.put(b"x" * 500)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

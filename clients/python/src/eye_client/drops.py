@@ -30,7 +30,7 @@ class Drops:
     """Counts of dropped events, in all and those the gateway was not told of yet."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may send while its thread is in here
         self._total: Counter[Reason] = Counter()
         self._untold: Counter[Reason] = Counter()
 

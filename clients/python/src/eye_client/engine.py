@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 
 from eye_client import processes
 from eye_client.counts import Counts
-from eye_client.delivery import Delivery
-from eye_client.disk import DiskQueue
+from eye_client.delivery.batches import Delivery
 from eye_client.drops import Drops, Reason
-from eye_client.memory import MemoryQueue
 from eye_client.options import Options
-from eye_client.queues import Queue
+from eye_client.queues.disk import DiskQueue
+from eye_client.queues.memory import MemoryQueue
+from eye_client.queues.queue import Queue
 from eye_client.results import Result, Status, Violation
 
 log = logging.getLogger(__name__)

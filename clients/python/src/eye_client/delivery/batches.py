@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from eye_client.backoff import Backoff
+from eye_client.delivery.backoff import Backoff
+from eye_client.delivery.transport import Answer, Transport, Verdict
 from eye_client.drops import Drops, Reason
 from eye_client.options import Options
-from eye_client.queues import Entry, Queue
+from eye_client.queues.queue import Entry, Queue
 from eye_client.results import Result, Status, Violation
-from eye_client.transport import Answer, Transport, Verdict
 
 log = logging.getLogger(__name__)
 

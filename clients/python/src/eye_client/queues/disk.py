@@ -20,7 +20,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eye_client.queues import Entry, fitting
+from eye_client.queues.queue import Entry, fitting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
-from eye_client.queues import Entry, fitting
+from eye_client.queues.queue import Entry, fitting
 
 
 class MemoryQueue:
@@ -36,6 +36,7 @@ class MemoryQueue:
     def take(self, events: int, size: int) -> list[Entry]:
         """Lend the oldest events, up to so many and to so many bytes, one at least; empty where none waits."""
         with self._lock:
+            self._waiting.extendleft(entry.body for entry in reversed(self._lent))  # of a take that never ended
             found = [Entry(0, body) for body in islice(self._waiting, events)]
             self._lent = found[: fitting(found, size)]
             for _ in self._lent:

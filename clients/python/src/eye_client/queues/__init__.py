@@ -1,0 +1,1 @@
+"""The queues of events: in memory, and on disk."""
