@@ -39,7 +39,7 @@ def collect_violations(value: bytes, envelope: Envelope, rules: Rules) -> Verdic
     event_type = _check_payload(event, rules, found)
     if found or occurred_at is None or event_type is None:
         return _rejected(value, envelope, rules, event, found)
-    as_sent = _read_as_sent(value)
+    as_sent = _as_sent(value, event)
     return Accepted(
         event_id=envelope.event_id,
         application=envelope.application,
@@ -49,13 +49,9 @@ def collect_violations(value: bytes, envelope: Envelope, rules: Rules) -> Verdic
         occurred_at=occurred_at,
         received_at=envelope.received_at,
         schema_version=event_type.version,
-        data=as_sent.data if as_sent else _encoded(event["data"]),
+        data=as_sent.data,
         user_id=msgspec.UNSET if event.get("user_id") is None else event["user_id"],
-        context=msgspec.UNSET
-        if event.get("context") is None
-        else as_sent.context
-        if as_sent
-        else _encoded(event["context"]),
+        context=msgspec.UNSET if event.get("context") is None else as_sent.context,
     )
 
 
@@ -167,15 +163,15 @@ class _AsSent(msgspec.Struct):
     context: msgspec.Raw = NO_CONTEXT
 
 
-def _read_as_sent(value: bytes) -> _AsSent | None:
-    """Return payload and context in their own bytes; None where no other reader than Python's takes them as JSON."""
+def _as_sent(value: bytes, event: dict[str, Any]) -> _AsSent:
+    """Return payload and context as sent; encode them again only if no reader but Python's takes them as JSON."""
     try:
         return msgspec.json.decode(value, type=_AsSent)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return _AsSent(_encoded(event["data"]), _encoded(event.get("context")))
 
 
-def _encoded(part: dict[str, Any]) -> msgspec.Raw:
+def _encoded(part: Any) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(part).encode())
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 import psycopg
 
 from docs.generate.markdown import page, table
-from docs.generate.notes import COLUMNS, FILLED_BY, TABLES
+from docs.generate.notes import FILLED_BY, TABLES
 
 _TABLES = """
     select c.relname, coalesce(obj_description(c.oid), '')
@@ -34,7 +34,7 @@ def tables_page(dsn: str) -> str:
     with psycopg.connect(dsn) as connection:
         tables = connection.execute(_TABLES).fetchall()
         for name, column, kind, not_null, default, comment in connection.execute(_COLUMNS):
-            meaning = comment or COLUMNS.get(f"{name}.{column}", COLUMNS.get(column, ""))
+            meaning = comment or ""
             columns[name].append(
                 [f"`{column}`", kind, "no" if not_null else "yes", f"`{default}`" if default else "", meaning]
             )

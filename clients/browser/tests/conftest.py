@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 
-from clients.browser.tests.door import Door
 from clients.browser.tests.site import KEY, Site
 from clients.browser.tests.tools import FLAGS, build, find_chromium
 from eye.local.remembered_settings import free_port
 from tests.conftest import fresh_database, fresh_settings, infra, kafka, postgres
+from tests.support.door import Door
 from tests.support.pipeline import Pipeline
 from tests.support.servers import SharedKafka, SharedPostgres
 

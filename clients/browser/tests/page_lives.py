@@ -19,13 +19,13 @@ import psycopg
 from playwright.async_api import BrowserContext, Page, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
-from clients.browser.tests.door import Break, Conduct, Door, LoseAnswer, Pass, Refuse
 from clients.browser.tests.site import Site
-from clients.browser.tests.stored import rows_of
 from clients.browser.tests.tools import FLAGS, find_chromium
 from clients.browser.tests.waiting import delivered
 from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
+from tests.support.door import Break, Conduct, Door, LoseAnswer, Pass, Refuse
+from tests.support.stored import rows_of
 
 TABS = 4
 LONGEST_LIFE = 0.6

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from tests.support.door import serve
+
 KEY = "public-key"
 """A key that may stand in a page: it works from the site's origins alone."""
 
@@ -80,11 +82,3 @@ class Site:
 
     async def _get_page(self, _: web.Request) -> web.Response:
         return web.Response(text=self.page.format(body=self.body), content_type="text/html", headers=self.headers)
-
-
-async def serve(runner: web.AppRunner, port: int = 0) -> str:
-    """Serve an application on a port of this machine, 0 being any that is free; returns its address."""
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
-    return f"http://127.0.0.1:{runner.addresses[0][1]}"

@@ -6,12 +6,12 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, Playwright
 
-from clients.browser.tests.door import Door
 from clients.browser.tests.site import Site
-from clients.browser.tests.stored import rows_of
 from clients.browser.tests.tools import FLAGS, find_chromium
 from clients.browser.tests.waiting import delivered
+from tests.support.door import Door
 from tests.support.pipeline import Pipeline
+from tests.support.stored import rows_of
 
 FORM = """
 <form data-eye-form onsubmit="return false">

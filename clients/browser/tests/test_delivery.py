@@ -7,11 +7,11 @@ import itertools
 import pytest
 from playwright.async_api import BrowserContext, Page
 
-from clients.browser.tests.door import Break, Door, LoseAnswer, Pass, Refuse
 from clients.browser.tests.site import KEY, Site
-from clients.browser.tests.stored import rows_of, times_stored
 from clients.browser.tests.waiting import clicks, delivered
+from tests.support.door import Break, Door, LoseAnswer, Pass, Refuse
 from tests.support.pipeline import Pipeline
+from tests.support.stored import rows_of, times_stored
 
 
 async def test_events_are_stored_in_the_order_of_sending(the_eye: Pipeline, site: Site, page: Page) -> None:

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import pytest
 
-from clients.browser.tests.door import Door
 from clients.browser.tests.page_lives import live_and_end
 from clients.browser.tests.site import Site
+from tests.support.door import Door
 from tests.support.pipeline import Pipeline
 
 

@@ -7,12 +7,12 @@ import json
 import aiohttp
 from playwright.async_api import Page
 
-from clients.browser.tests.door import Door
 from clients.browser.tests.site import Site
-from clients.browser.tests.stored import times_stored
 from clients.browser.tests.tools import CLIENT
 from clients.browser.tests.waiting import delivered
+from tests.support.door import Door
 from tests.support.pipeline import Pipeline
+from tests.support.stored import times_stored
 
 VERSION = json.loads((CLIENT / "package.json").read_text())["version"]
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Page, Playwright
 
-from clients.browser.tests.door import Break, Door, Pass
 from clients.browser.tests.site import Site
-from clients.browser.tests.stored import times_stored
 from clients.browser.tests.tools import FLAGS, find_chromium
 from clients.browser.tests.waiting import clicks, delivered
+from tests.support.door import Break, Door, Pass
 from tests.support.pipeline import Pipeline
+from tests.support.stored import times_stored
 
 
 async def profile(playwright: Playwright, directory: Path, preferences: dict[str, Any]) -> BrowserContext:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import fresh_database, fresh_settings, infra, kafka, postgres
+from tests.support.door import Door
 from tests.support.pipeline import Pipeline
 from tests.support.servers import SharedKafka, SharedPostgres
 
-from clients.browser.tests.door import Door
 from clients.python.tests.sending import KEY, SLOW_KEY
 
 APPLICATIONS = """

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from tests.support.door import Break, Conduct, Door, LoseAnswer, Pass, Refuse
 from tests.support.pipeline import Pipeline
+from tests.support.stored import rows_of, times_stored
 
-from clients.browser.tests.door import Break, Conduct, Door, LoseAnswer, Pass, Refuse
-from clients.browser.tests.stored import rows_of, times_stored
 from clients.python.tests.sending import KEY, QUICK, SLOW_KEY, view, views
 from eye_client import AsyncEye, Eye, Result, Status
 from eye_client.delivery.transport import seconds_of

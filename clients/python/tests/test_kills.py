@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.pipeline import Pipeline
+from tests.support.stored import times_stored
 
-from clients.browser.tests.stored import times_stored
 from clients.python.tests.sending import KEY
 
 PROGRAM = Path(__file__).with_name("programs") / "killed.py"

@@ -11,8 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tests.support.pipeline import Pipeline, fetch_status
+from tests.support.stored import times_stored
 
-from clients.browser.tests.stored import times_stored
 from clients.python.tests.sending import KEY
 from eye.local.remembered_settings import free_port
 

@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 from tests.support.pipeline import Pipeline
+from tests.support.stored import times_stored
 
-from clients.browser.tests.stored import times_stored
 from clients.python.tests.sending import KEY
 from eye_client.testing import FakeAsyncEye, FakeEye
 from schemas.ids import row_id

@@ -59,14 +59,20 @@ async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 
 
 async def records_of(settings: Settings, count: int) -> list[Any]:
     """Return all records of `events.raw`; fails when they are not `count`."""
+    records = await all_records(settings)
+    assert len(records) == count
+    return records
+
+
+async def all_records(settings: Settings) -> list[Any]:
+    """Return all records of `events.raw`."""
     topic = topic_names(settings).raw
     consumer = AIOKafkaConsumer(**settings.kafka_client(), auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
         consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        assert sum(ends.values()) == count
+        count = sum((await consumer.end_offsets(partitions)).values())
         records: list[Any] = []
         async with asyncio.timeout(60):
             while len(records) < count:

@@ -19,8 +19,16 @@ from gateway.publish.publisher import Publisher
 from gateway.spool.refused import FILE_NAME
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from tests.integration.gateway.test_json_builders import a_gateway, an_event, eventually, patient, post, records_of
-from tests.integration.gateway.test_spool_live import is_drained, raw, readiness
+from tests.integration.gateway.test_json_builders import (
+    a_gateway,
+    all_records,
+    an_event,
+    eventually,
+    patient,
+    post,
+    records_of,
+)
+from tests.integration.gateway.test_spool_live import is_drained, readiness
 
 LIMIT = 10_000
 
@@ -108,7 +116,7 @@ async def test_from_the_spool_it_is_set_aside_and_the_rest_is_drained(there: Set
 
     assert (status, found["status"], found["spool"]["refused"], figure) == (200, "ready", 1, "1.0")
     assert "set aside" in found["checks"]["spool"]
-    assert numbers(await raw(there)) == [1, 3]
+    assert numbers(await all_records(there)) == [1, 3]
     with sqlite3.connect(there.spool_directory / FILE_NAME) as kept:
         assert kept.execute("select count(*), min(size) > ? from refused", (LIMIT,)).fetchone() == (1, 1)
     kept.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from eye.local.choice import Kafka
 from eye.operations.topics import create_topics
@@ -24,7 +24,15 @@ from gateway.outgoing import Outcome, OutgoingRecord
 from gateway.publish.publisher import Publisher
 from schemas.settings import Settings, SettingsError
 from schemas.topics import topic_names
-from tests.integration.gateway.test_json_builders import AUTHORIZED, a_gateway, an_event, eventually, is_ready, post
+from tests.integration.gateway.test_json_builders import (
+    AUTHORIZED,
+    a_gateway,
+    all_records,
+    an_event,
+    eventually,
+    is_ready,
+    post,
+)
 from tests.support.pipeline import EyeProcess
 from tests.support.stopwatch import Stopwatch
 
@@ -67,25 +75,6 @@ class Sender:
             if result["status"] == "ok"
         ]
         return status
-
-
-async def raw(settings: Settings) -> list[Any]:
-    """Return all records of `events.raw`."""
-    topic = topic_names(settings).raw
-    consumer = AIOKafkaConsumer(**settings.kafka_client(), auto_offset_reset="earliest", enable_auto_commit=False)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        consumer.assign(partitions)
-        count = sum((await consumer.end_offsets(partitions)).values())
-        records: list[Any] = []
-        async with asyncio.timeout(60):
-            while len(records) < count:
-                for found in (await consumer.getmany(timeout_ms=100)).values():
-                    records += found
-        return records
-    finally:
-        await consumer.stop()
 
 
 def by_session(records: list[Any]) -> dict[str, list[int]]:
@@ -138,7 +127,7 @@ async def test_events_taken_while_kafka_is_away_arrive_once_in_order(there: Sett
 
     assert len(sender.accepted) == sender.sent
     # what was under way when the broker was killed may be there twice
-    check(await raw(there), sender.accepted, doubled=10)
+    check(await all_records(there), sender.accepted, doubled=10)
     assert list(there.spool_directory.iterdir()) == []
     assert "eye_gateway_spool_records 0.0" in metrics
     assert "eye_gateway_spooled_total 0.0" not in metrics
@@ -154,7 +143,7 @@ async def test_while_kafka_is_known_to_be_away_nobody_waits_for_it(there: Settin
         await eventually(lambda: is_drained(client))
 
     assert sender.slowest < there.spool_after_seconds
-    check(await raw(there), sender.accepted)
+    check(await all_records(there), sender.accepted)
 
 
 async def test_a_batch_that_is_under_way_when_it_is_spooled_is_written_once(there: Settings, broker: Kafka) -> None:
@@ -174,7 +163,7 @@ async def test_a_batch_that_is_under_way_when_it_is_spooled_is_written_once(ther
         await eventually(lambda: is_drained(client))
         assert await sender.send() == 202
 
-    records = await raw(there)
+    records = await all_records(there)
     assert len(records) == 40
     check(records, sender.accepted)
 
@@ -192,7 +181,7 @@ async def test_a_record_is_drained_as_it_came(there: Settings, broker: Kafka) ->
     await asyncio.to_thread(broker.start)
     await eventually(lambda: is_empty(publisher))
     await publisher.stop()
-    [found] = await raw(there)
+    [found] = await all_records(there)
     assert (found.key, found.value, list(found.headers), found.timestamp) == record
 
 
@@ -215,7 +204,7 @@ async def test_a_producer_that_broke_for_good_delays_its_events_only(there: Sett
     await eventually(lambda: is_empty(publisher))
     assert publisher._connection.producer is not broken
     await publisher.stop()
-    assert len(await raw(there)) == 3
+    assert len(await all_records(there)) == 3
 
 
 @asynccontextmanager
@@ -257,7 +246,7 @@ async def test_a_killed_gateways_spool_is_drained_before_newer_events(there: Set
 
     assert len(sender.accepted) == 260
     # what was under way when the broker was killed may be there twice
-    check(await raw(there), sender.accepted, doubled=10)
+    check(await all_records(there), sender.accepted, doubled=10)
 
 
 async def test_a_gateway_killed_while_it_drains_loses_nothing(there: Settings, broker: Kafka) -> None:
@@ -272,7 +261,7 @@ async def test_a_gateway_killed_while_it_drains_loses_nothing(there: Settings, b
     async with a_process(there, 2) as (_, client):
         await eventually(lambda: is_drained(client))
 
-    check(await raw(there), sender.accepted, doubled=4_000)
+    check(await all_records(there), sender.accepted, doubled=4_000)
 
 
 async def has_fewer(client: ClientSession, count: int) -> bool:
@@ -295,7 +284,7 @@ async def test_a_running_gateway_takes_over_what_a_killed_one_spooled(there: Set
         await asyncio.to_thread(broker.start)
         await eventually(lambda: is_drained(survivor))
 
-    check(await raw(there), sender.accepted + other.accepted)
+    check(await all_records(there), sender.accepted + other.accepted)
 
 
 async def has_spooled(client: ClientSession, count: int) -> bool:
@@ -321,7 +310,7 @@ async def test_sigterm_leaves_the_spool_to_the_next_gateway(there: Settings, bro
     async with a_gateway(there) as client:
         await eventually(lambda: is_drained(client))
 
-    check(await raw(there), sender.accepted, doubled=10)
+    check(await all_records(there), sender.accepted, doubled=10)
 
 
 async def test_a_full_spool_says_come_again_until_there_is_room(there: Settings, broker: Kafka) -> None:
@@ -343,7 +332,7 @@ async def test_a_full_spool_says_come_again_until_there_is_room(there: Settings,
         await asyncio.to_thread(broker.start)
         await eventually(lambda: is_drained(client))
 
-    records = await raw(there)
+    records = await all_records(there)
     assert {json.loads(record.value)["number"] for record in records} == {number for _, number in sender.accepted}
 
 
@@ -365,7 +354,7 @@ async def test_a_disk_that_cannot_be_written_is_unready_and_mends_by_itself(
         await asyncio.to_thread(broker.start)
         await eventually(lambda: is_drained(client))
 
-    assert len(await raw(there)) == 1
+    assert len(await all_records(there)) == 1
 
 
 async def test_under_load_an_outage_loses_doubles_and_disorders_nothing(there: Settings, broker: Kafka) -> None:
@@ -389,7 +378,7 @@ async def test_under_load_an_outage_loses_doubles_and_disorders_nothing(there: S
         await asyncio.gather(*running)
 
     assert max(sender.slowest for sender in senders) < 2
-    check(await raw(there), [event for sender in senders for event in sender.accepted])
+    check(await all_records(there), [event for sender in senders for event in sender.accepted])
 
 
 async def send_more(senders: list[Sender], count: int) -> None:

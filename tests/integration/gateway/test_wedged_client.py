@@ -21,8 +21,8 @@ from gateway.outgoing import Outcome, OutgoingRecord
 from gateway.publish import connection
 from gateway.publish.publisher import Publisher
 from schemas.settings import Settings
-from tests.integration.gateway.test_json_builders import a_gateway, eventually
-from tests.integration.gateway.test_spool_live import Sender, check, is_drained, raw
+from tests.integration.gateway.test_json_builders import a_gateway, all_records, eventually
+from tests.integration.gateway.test_spool_live import Sender, check, is_drained
 from tests.support.proxy import Proxy
 from tests.support.servers import Infra
 from tests.support.stopwatch import Stopwatch
@@ -170,7 +170,7 @@ async def test_a_network_that_fails_at_random_loses_and_disorders_nothing(proxie
 
     accepted = [event for sender in senders for event in sender.accepted]
     assert len(accepted) > 100
-    check(await raw(there), accepted, doubled=len(accepted))
+    check(await all_records(there), accepted, doubled=len(accepted))
 
 
 PROGRAM = """

@@ -16,22 +16,10 @@ from gateway.publish.sender import TooLargeForTopic, Undelivered
 from gateway.spool.segments import Cursor
 from gateway.spool.spool import Spool
 from schemas.settings import Settings
+from tests.unit.gateway.batch import Batch
 from tests.unit.gateway.test_segment import a_record, numbered
 
 DURABLE, RETRY, TOO_LARGE = Outcome.DURABLE, Outcome.RETRY, Outcome.TOO_LARGE
-
-
-class Batch:
-    """A batch that takes ten records."""
-
-    def __init__(self) -> None:
-        self.values: list[bytes] = []
-
-    def append(self, *, value: bytes, **_: Any) -> object:
-        if len(self.values) == 10:
-            return None
-        self.values.append(value)
-        return value
 
 
 class Kafka:

@@ -1,4 +1,4 @@
-"""The way from the browser to the gateway, which a test may disturb."""
+"""The way from a client to the gateway, which a test may disturb."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
-
-from clients.browser.tests.site import serve
 
 _OF_ONE_CONNECTION = ("Host", "Connection", "Content-Length", "Transfer-Encoding", "Keep-Alive")
 
@@ -138,3 +136,11 @@ def _events(request: web.Request, body: bytes) -> list[dict[str, Any]]:
     except ValueError:
         return []
     return events
+
+
+async def serve(runner: web.AppRunner, port: int = 0) -> str:
+    """Serve an application on a port of this machine, 0 being any that is free; returns its address."""
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    return f"http://127.0.0.1:{runner.addresses[0][1]}"
