@@ -26,21 +26,19 @@ class ClientDrops(NamedTuple):
 
 
 async def read_client_drops(settings: Settings) -> list[ClientDrops]:
-    """Return what the known gateways count, sorted; one that does not answer within 2 s is left out.
+    """Return what the known gateways count, sorted; one that gives no metrics within 2 s is left out.
 
     No part of the balance: these events never came to a gateway, and a gateway counts from its start.
     """
     timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        pages = await asyncio.gather(*(_page(session, url) for url in gateway_urls(settings)))
-    counts: Counter[tuple[str, str]] = Counter()
-    for page in pages:
-        counts += _counts(page)
+        found = await asyncio.gather(*(_read(session, url) for url in gateway_urls(settings)))
+    counts = sum(found, Counter[tuple[str, str]]())
     return [ClientDrops(application, reason, count) for (application, reason), count in sorted(counts.items())]
 
 
 def _counts(page: str) -> Counter[tuple[str, str]]:
-    """Return the counts of a page of metrics by application and reason."""
+    """Return the counts of a page of metrics by application and reason. Raises ValueError for any other page."""
     found: Counter[tuple[str, str]] = Counter()
     for family in text_string_to_metric_families(page):
         if family.name == METRIC:
@@ -50,9 +48,9 @@ def _counts(page: str) -> Counter[tuple[str, str]]:
     return found
 
 
-async def _page(session: aiohttp.ClientSession, url: str) -> str:
+async def _read(session: aiohttp.ClientSession, url: str) -> Counter[tuple[str, str]]:
     try:
-        async with session.get(f"{url}/metrics") as response:
-            return await response.text()
-    except (aiohttp.ClientError, TimeoutError):
-        return ""
+        async with session.get(f"{url}/metrics", raise_for_status=True) as response:
+            return _counts(await response.text())
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return Counter()
