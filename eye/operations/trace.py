@@ -9,7 +9,7 @@ from eye.operations.keys import KeyFileError, list_keys
 from gateway.problems import Problem
 from gateway.query.database import Database
 from gateway.query.event_trace import Traces, trace_event
-from gateway.query.kafka_reader import Budget, Lookback
+from gateway.query.kafka_reader import Budget, KafkaReader
 from schemas.settings import Settings
 
 CONNECT_SECONDS = 10.0
@@ -29,9 +29,9 @@ async def find_traces(settings: Settings, event_id: str, since: datetime, applic
     database = Database(settings, CONNECT_SECONDS)
     await database.open()
     try:
-        async with Lookback(settings, Budget(READ_SECONDS, READ_BYTES)) as lookback:
+        async with KafkaReader(settings, Budget(READ_SECONDS, READ_BYTES)) as kafka:
             known = {*applications, *_applications(settings)}
-            return await trace_event(settings, database, lookback, event_id, known, since)
+            return await trace_event(settings, database, kafka, event_id, known, since)
     except Problem as problem:
         raise TraceError(problem.detail) from problem
     finally:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from aiohttp import HttpVersion11, hdrs, web
 
 from gateway.ingest.decompression import decompress
-from gateway.ingest.event_reader import Intake, Reader
+from gateway.ingest.event_reader import ParsedBody, Reader
 from gateway.problems import RequestTimeout, TooLarge, Unsupported
 from schemas.settings import Settings
 
@@ -30,7 +30,7 @@ NDJSON_TYPES = (
 
 
 LARGE_BYTES = 128 * 1024
-"""The largest work that others wait for; the worst bodies take a second a megabyte."""
+"""A larger body is read in a thread, so that no other request waits for it; the worst take a second a megabyte."""
 
 _JSON_SUFFIX = re.compile(r"application/[^\s/+]+(\+[^\s/+]+)*\+json")
 """Content types like application/vnd.shop.event+json: one JSON document (RFC 6839)."""
@@ -54,7 +54,7 @@ class BodyReader:
         self._threads = ThreadPoolExecutor(THREADS, "large bodies")
         self.reader = Reader(max_events=settings.max_request_events, max_event_bytes=settings.max_event_bytes)
 
-    async def read_events(self, request: web.Request, charge: Charge) -> Intake:
+    async def read_events(self, request: web.Request, charge: Charge) -> ParsedBody:
         """Read the events of a request. Raises a Problem of 400, 408, 413, 415 or 503."""
         content_type = media_type(request.headers)
         if not _is_json_type(content_type) and content_type not in NDJSON_TYPES:

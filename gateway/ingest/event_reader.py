@@ -1,6 +1,6 @@
-"""Intake: the bytes of a request become events, each with its own bytes exactly as sent.
+"""Split the body of a request into its events, each with its own bytes exactly as sent.
 
-Pure. A fast reader takes nearly everything in one pass; the rest gets `careful`'s second look.
+Pure. A fast reader takes nearly every body in one pass; `tolerant_reader` reads the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.event import Text
 from schemas.verdict import Code, Violation
 
 MAX_COMMAS_PER_EVENT = 100
-"""The fast reader of lists has no limit to their length; a body with more commas than this goes the careful way."""
+"""The fast reader splits lists of any length, so a body with more commas than this is left to the tolerant reader."""
 
 _SPACE = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -33,8 +33,8 @@ class Item(msgspec.Struct, gc=False):
     errors: list[Violation] = []
 
 
-class Intake(msgspec.Struct):
-    """The events of one request, in their order. `single`: the body was one event, no list of any form."""
+class ParsedBody(msgspec.Struct):
+    """The events of one body, in their order. `single`: the body was one event, no list of any form."""
 
     items: list[Item]
     single: bool = False
@@ -63,7 +63,7 @@ class Reader:
         self._max_events = max_events
         self._max_event_bytes = max_event_bytes
 
-    def read(self, body: bytes) -> Intake:
+    def read(self, body: bytes) -> ParsedBody:
         """Read one event, an array of events, or an object with `events` and no session_id.
 
         Raises BadRequest where the body is no JSON, and TooLarge beyond the number of events.
@@ -72,15 +72,15 @@ class Reader:
         routed = _route(body) if body.startswith(b"{") else None
         values = self._split(body) if routed is None else None
         if values is None:
-            return Intake([self._item(body, routed)], single=True)
-        return Intake([self._item(value, _route(value)) for value in values])
+            return ParsedBody([self._item(body, routed)], single=True)
+        return ParsedBody([self._item(value, _route(value)) for value in values])
 
-    def read_fast(self, body: bytes) -> Intake | None:
-        """Read a body by the fast reader alone; None where an event needs a second look, or is refused."""
+    def read_fast(self, body: bytes) -> ParsedBody | None:
+        """Read a body by the fast reader alone; None where an event needs the tolerant reader, or is refused."""
         body = _trimmed(body)
         routed = _route(body) if body.startswith(b"{") else None
         if routed is not None:
-            return Intake([self._item(body, routed)], single=True) if len(body) <= self._max_event_bytes else None
+            return ParsedBody([self._item(body, routed)], single=True) if len(body) <= self._max_event_bytes else None
         raws = self._split_fast(body)
         if not raws or len(raws) > self._max_events:
             return None
@@ -90,9 +90,9 @@ class Reader:
             if routed is None or len(value) > self._max_event_bytes:
                 return None
             items.append(self._item(value, routed))
-        return Intake(items)
+        return ParsedBody(items)
 
-    def read_lines(self, body: bytes) -> Intake:
+    def read_lines(self, body: bytes) -> ParsedBody:
         """Read NDJSON: each line is an event of its own, whatever the others are; empty lines are none.
 
         Raises TooLarge beyond the number of events.
@@ -102,7 +102,7 @@ class Reader:
             if len(items) == self._max_events:
                 raise self._too_many()
             items.append(self._item(line, _route(line)))
-        return Intake(items)
+        return ParsedBody(items)
 
     def _split(self, body: bytes) -> list[bytes] | None:
         """Return the events of a list of either form; None where the body is one value."""
@@ -131,7 +131,7 @@ class Reader:
 
     def _item(self, value: bytes, routed: _Routed | None) -> Item:
         if routed is None:
-            session_id, event_id, errors = tolerant_reader.examine(value)
+            session_id, event_id, errors = tolerant_reader.read_ids(value)
             item = Item(value, Status.INVALID if errors else OK, session_id, event_id, errors)
         else:
             item = Item(value, OK, routed.session_id, routed.event_id)
@@ -146,7 +146,7 @@ class Reader:
 
 
 def _route(value: bytes) -> _Routed | None:
-    """Recognise an event that can be routed; None leaves it to the careful look."""
+    """Recognise an event that can be routed; None leaves it to the tolerant reader."""
     try:
         routed = _routed.decode(value)
     except _NOT_TAKEN:

@@ -1,7 +1,7 @@
-"""Where the parts of a JSON document stand, for documents that the fast reader does not take.
+"""Find the parts of a JSON document, for documents that the fast reader does not take.
 
-Text goes by the lenient reader's rules. What is nested too deep even for that one is delimited by its
-brackets alone; the rules of the stream will have a word about it.
+Values are read by `schemas.json_reader`. A value that is nested too deep for it is delimited by its brackets
+alone; the stream rejects it later.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What became of each event of a request, as the answer tells it."""
+"""The result of each event of a request, as the answer has it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.verdict import Violation
 
 
 class Status(StrEnum):
-    """The verdict for one event. `ok` alone means that it is stored; `retry` means: send it again."""
+    """The result of one event. `ok` alone means that it is stored; `retry` means: send it again."""
 
     OK = "ok"
     INVALID = "invalid"

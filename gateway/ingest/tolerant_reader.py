@@ -1,7 +1,7 @@
-"""The careful look at a body, or an event, that the fast reader does not take.
+"""The reader of bodies and events that the fast reader does not take.
 
-Goes by rules as lenient as the stream's (NaN, half surrogate pairs, any depth), and names what is at fault.
-Bytes that are no UTF-8 stay what they are, so that every slice is exactly as sent.
+It takes all that the stream takes (NaN, half surrogate pairs, any depth), and names what is at fault.
+Bytes that are no UTF-8 stay as they are, so that each event is exactly as sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from schemas.verdict import Code, Violation
 
 
 class Examined(NamedTuple):
-    """What can be read of an event, and why it can't be routed or stored; without errors it can."""
+    """The ids of an event, and the reasons why it can't be routed or stored; without errors it can."""
 
     session_id: str | None
     event_id: str | None
@@ -25,7 +25,7 @@ class Examined(NamedTuple):
 def split(body: bytes, max_events: int) -> list[bytes] | None:
     """Return the events of a list of either form; None where the body is one value.
 
-    Raises ValueError where it is no JSON, scan.TooManyElements beyond the limit.
+    Raises ValueError where it is no JSON, json_scanner.TooManyElements beyond the limit.
     """
     text = _text(body)
     found = _spans(text, max_events)
@@ -35,7 +35,7 @@ def split(body: bytes, max_events: int) -> list[bytes] | None:
 
 
 def examine(value: bytes) -> Examined:
-    """Look for an event's ids; any bytes will do."""
+    """Read the ids of an event from any bytes."""
     text, found = _text(value), Violations()
     session_id = event_id = None
     try:

@@ -10,7 +10,7 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from gateway.query.database import Database
-from gateway.query.kafka_reader import Lookback, committed_offsets
+from gateway.query.kafka_reader import KafkaReader, committed_offsets
 from gateway.query.statements import SINK_POSITIONS, TRACED_EVENTS, TRACED_REJECTED
 from schemas.ids import row_id
 from schemas.record import CODES, TRACEPARENT, UNKNOWN_APPLICATION, from_millis, open_envelope, place_in_source
@@ -69,7 +69,7 @@ class Traces(msgspec.Struct):
 async def trace_event(
     settings: Settings,
     database: Database,
-    lookback: Lookback,
+    kafka: KafkaReader,
     event_id: str,
     applications: Iterable[str],
     since: datetime,
@@ -79,23 +79,23 @@ async def trace_event(
     Events without a row are looked for among the records since then that no stage is done with. Raises
     KafkaError, and what the database raises.
     """
-    search = _Search(settings, database, lookback, event_id, {*applications, UNKNOWN_APPLICATION})
+    search = _Search(settings, database, kafka, event_id, {*applications, UNKNOWN_APPLICATION})
     judged, stored = await search.positions()  # before the rows: what moves meanwhile is found in either
     await search.find_rows()
     await search.find_verdicts(since, stored)
     await search.find_raw(since, judged)
     await search.fill_in()
-    return Traces([found for _, found in sorted(search.found.items())], lookback.complete)
+    return Traces([found for _, found in sorted(search.found.items())], kafka.complete)
 
 
 class _Search:
     def __init__(
-        self, settings: Settings, database: Database, lookback: Lookback, event_id: str, applications: Iterable[str]
+        self, settings: Settings, database: Database, kafka: KafkaReader, event_id: str, applications: Iterable[str]
     ) -> None:
         self._settings = settings
         self._topics = topic_names(settings)
         self._database = database
-        self._lookback = lookback
+        self._kafka = kafka
         self._event_id = event_id
         self._row_ids = {row_id(application, event_id) for application in applications}
         self.found: dict[str, Trace] = {}
@@ -132,13 +132,13 @@ class _Search:
     async def find_verdicts(self, since: datetime, stored: dict[TopicPartition, int]) -> None:
         """Find the event among the verdicts that no sink has stored."""
         for topic in (self._topics.validated, self._topics.rejected):
-            async for record in self._lookback.records(await self._starts(topic, since, stored)):
+            async for record in self._kafka.records(await self._starts(topic, since, stored)):
                 if self._is_wanted(record):
                     self._note_verdict(record)
 
     async def find_raw(self, since: datetime, judged: dict[TopicPartition, int]) -> None:
         """Find the event among the raw records that nobody has judged."""
-        async for record in self._lookback.records(await self._starts(self._topics.raw, since, judged)):
+        async for record in self._kafka.records(await self._starts(self._topics.raw, since, judged)):
             if self._is_wanted(record):
                 trace = self._trace_of(record)
                 trace.raw = trace.raw or _place(record)
@@ -146,7 +146,7 @@ class _Search:
     async def _starts(
         self, topic: str, since: datetime, done_to: dict[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
-        offsets = await self._lookback.offsets_at(await self._lookback.partitions(topic), since)
+        offsets = await self._kafka.offsets_at(await self._kafka.partitions(topic), since)
         return {tp: max(offset, done_to.get(tp, 0)) for tp, offset in offsets.items()}
 
     def _is_wanted(self, record: ConsumerRecord) -> bool:
@@ -174,7 +174,7 @@ class _Search:
         for trace in self.found.values():
             if trace.raw and trace.raw.written_at is None:
                 tp = TopicPartition(trace.raw.topic, trace.raw.partition)
-                record = await self._lookback.record(tp, trace.raw.offset)
+                record = await self._kafka.record(tp, trace.raw.offset)
                 if record is not None:
                     trace.raw.written_at, trace.trace_id = from_millis(record.timestamp), _trace_id(record)
             if trace.verdict and trace.judged is None and trace.raw:
@@ -187,10 +187,10 @@ class _Search:
         first = topics if trace.verdict == "accepted" else topics[::-1]
         for topic in first:  # an event that Postgres refused was accepted before
             tp = TopicPartition(topic, raw.partition)
-            if moment is None or tp not in await self._lookback.partitions(topic):
+            if moment is None or tp not in await self._kafka.partitions(topic):
                 continue
-            starts = await self._lookback.offsets_at([tp], moment - _CLOCKS)
-            async for record in self._lookback.records(starts):
+            starts = await self._kafka.offsets_at([tp], moment - _CLOCKS)
+            async for record in self._kafka.records(starts):
                 if place_in_source(record.headers) == (raw.partition, raw.offset) and self._is_wanted(record):
                     trace.trace_id = trace.trace_id or _trace_id(record)
                     return _place(record)

@@ -1,4 +1,4 @@
-"""Looking back into Kafka: records that were written before, read within bounds of time and bytes."""
+"""Read records that Kafka already has, within bounds of time and bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FETCH_BYTES = 1024 * 1024
 
 
 class Budget:
-    """How much may be read: so many seconds from now on, and so many bytes."""
+    """A bound on what is read: so many seconds from now on, and so many bytes."""
 
     def __init__(self, seconds: float, size: int) -> None:
         self._deadline = time.monotonic() + seconds
@@ -30,7 +30,7 @@ class Budget:
 
     @property
     def is_spent(self) -> bool:
-        """Whether nothing more may be read."""
+        """Return whether nothing more may be read."""
         return self._bytes <= 0 or time.monotonic() > self._deadline
 
     def spend(self, records: Iterable[ConsumerRecord]) -> None:
@@ -38,7 +38,7 @@ class Budget:
         self._bytes -= sum(len(record.value or b"") for record in records)
 
 
-class Lookback:
+class KafkaReader:
     """Reads committed records, as a consumer without a group. An async context manager; calls raise KafkaError.
 
     `complete` becomes False when a read ended because its budget was spent.

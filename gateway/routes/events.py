@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.context import GATEWAY, GRANT, PERMIT, Gateway
-from gateway.ingest.event_reader import Intake, Item
+from gateway.ingest.event_reader import Item, ParsedBody
 from gateway.ingest.results import OK, Answer, Result, Status
 from gateway.metrics import Metrics
 from gateway.outgoing import Outcome, OutgoingRecord
@@ -40,10 +40,10 @@ async def post_events(request: web.Request) -> web.Response:
     Raises a Problem, with the same results, when none of them could be accepted.
     """
     gateway, application = request.app[GATEWAY], request[GRANT].application
-    intake = await _read(request)
-    _identify(application, intake.items, request.headers.get("Idempotency-Key"))
+    parsed = await _read(request)
+    _identify(application, parsed.items, request.headers.get("Idempotency-Key"))
     strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
-    body = await store_events(gateway, application, intake, _traceparent(request), strict=strict)
+    body = await store_events(gateway, application, parsed, _traceparent(request), strict=strict)
     headers = _STRICT_APPLIED if strict else None
     return web.Response(status=202, body=body, content_type="application/json", headers=headers)
 
@@ -51,20 +51,20 @@ async def post_events(request: web.Request) -> web.Response:
 async def validate_events(request: web.Request) -> web.Response:
     """Judge the events of a request by the stream's rules; nothing is stored."""
     gateway = request.app[GATEWAY]
-    intake = await _read(request)
-    _identify(request[GRANT].application, intake.items, request.headers.get("Idempotency-Key"))
-    records = make_records(request[GRANT].application, intake.items, _traceparent(request))
-    await _judge_all(gateway, intake.items, records)
-    return web.Response(body=_encode(_answer(intake.items)), content_type="application/json")
+    parsed = await _read(request)
+    _identify(request[GRANT].application, parsed.items, request.headers.get("Idempotency-Key"))
+    records = make_records(request[GRANT].application, parsed.items, _traceparent(request))
+    await _judge_all(gateway, parsed.items, records)
+    return web.Response(body=_encode(_answer(parsed.items)), content_type="application/json")
 
 
-async def _read(request: web.Request) -> Intake:
+async def _read(request: web.Request) -> ParsedBody:
     """Read the events of a request as far as the rate limits allow, and charge it with them."""
     gateway, permit = request.app[GATEWAY], request[PERMIT]
     gateway.admission.check_rate(permit)
-    intake = await gateway.bodies.read_events(request, lambda size: gateway.admission.charge(permit, size))
-    gateway.admission.charge(permit, 0, len(intake.items))
-    return intake
+    parsed = await gateway.bodies.read_events(request, lambda size: gateway.admission.charge(permit, size))
+    gateway.admission.charge(permit, 0, len(parsed.items))
+    return parsed
 
 
 def _identify(application: str, items: Sequence[Item], key: str | None) -> None:
@@ -82,14 +82,14 @@ def _identify(application: str, items: Sequence[Item], key: str | None) -> None:
 
 
 async def store_events(
-    gateway: Gateway, application: str, intake: Intake, traceparent: str, *, strict: bool = False
+    gateway: Gateway, application: str, parsed: ParsedBody, traceparent: str, *, strict: bool = False
 ) -> bytes:
     """Make the events of a request durable, and return the body of the answer.
 
     `traceparent` as it was sent; `strict`: an event that breaks a rule of the stream is not accepted.
     Raises a Problem, with the same results, when none of them could be accepted.
     """
-    items = intake.items
+    items = parsed.items
     records = make_records(application, items, traceparent)
     if strict:
         await _judge_all(gateway, items, records)
@@ -105,7 +105,7 @@ async def store_events(
     _count(gateway.metrics, application, items)
     answer = _answer(items)
     if not answer.accepted:
-        raise _refusal(intake, answer)
+        raise _refusal(parsed, answer)
     return _encode(answer)
 
 
@@ -168,14 +168,14 @@ def _answer(items: Sequence[Item]) -> Answer:
     return Answer(accepted, len(items) - accepted, results)
 
 
-def _refusal(intake: Intake, answer: Answer) -> NoAcceptableEvent | TooLarge | Unavailable:
+def _refusal(parsed: ParsedBody, answer: Answer) -> NoAcceptableEvent | TooLarge | Unavailable:
     """Return the problem of a request without a single accepted event."""
     members: dict[str, Any] = msgspec.structs.asdict(answer)
-    if any(item.status is Status.RETRY for item in intake.items):
+    if any(item.status is Status.RETRY for item in parsed.items):
         return Unavailable("No event could be made durable: send them again.", members=members)
-    if intake.single and intake.items[0].status is Status.TOO_LARGE:
-        return TooLarge(intake.items[0].errors[0].message, members=members)
-    if not intake.items:
+    if parsed.single and parsed.items[0].status is Status.TOO_LARGE:
+        return TooLarge(parsed.items[0].errors[0].message, members=members)
+    if not parsed.items:
         return NoAcceptableEvent("There is no event in this request.", members=members)
     return NoAcceptableEvent("None of the events can be stored: the results say why.", members=members)
 

@@ -18,7 +18,7 @@ from gateway.admission.admission import Permit
 from gateway.connections.raw_responses import problem_bytes, response_bytes
 from gateway.context import Gateway
 from gateway.ingest.body import LARGE_BYTES, is_json
-from gateway.ingest.event_reader import Intake
+from gateway.ingest.event_reader import ParsedBody
 from gateway.problems import Problem, to_problem
 from gateway.routes.events import store_events
 from schemas.record import TRACEPARENT
@@ -32,7 +32,7 @@ class Accepted(NamedTuple):
 
     path: str
     permit: Permit
-    intake: Intake
+    parsed: ParsedBody
     traceparent: str
     began: float
 
@@ -59,22 +59,22 @@ class FastPath:
         try:
             if permit.grant.limits:
                 self._admission.check_rate(permit)
-            intake = self._reader.read_fast(body)
-            if intake is not None:
-                self._admission.charge(permit, len(body), len(intake.items))
+            parsed = self._reader.read_fast(body)
+            if parsed is not None:
+                self._admission.charge(permit, len(body), len(parsed.items))
         except Exception:  # any error is met again by aiohttp's handler, and reported there
-            intake = None
-        if intake is None:
+            parsed = None
+        if parsed is None:
             self._admission.close(permit)
             return None
-        return Accepted(message.path, permit, intake, headers.get(TRACEPARENT, ""), began)
+        return Accepted(message.path, permit, parsed, headers.get(TRACEPARENT, ""), began)
 
     async def respond(self, accepted: Accepted) -> bytes:
         """Make the events durable, and return the response: 202, or the problem that came up. Never raises."""
         gateway, path = self._gateway, accepted.path
         problem = None
         try:
-            body = await store_events(gateway, accepted.permit.grant.application, accepted.intake, accepted.traceparent)
+            body = await store_events(gateway, accepted.permit.grant.application, accepted.parsed, accepted.traceparent)
         except Exception as error:
             problem = to_problem(error, gateway.metrics, f"POST {path}")
         finally:

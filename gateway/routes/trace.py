@@ -13,7 +13,7 @@ from gateway.context import GATEWAY
 from gateway.problems import NotFound, Unavailable
 from gateway.query import parameters
 from gateway.query.event_trace import DEFAULT_SINCE, Traces, trace_event
-from gateway.query.kafka_reader import Budget, Lookback
+from gateway.query.kafka_reader import Budget, KafkaReader
 from gateway.query.parameters import read_parameters
 
 READ_SECONDS = 3.0
@@ -41,10 +41,10 @@ class Tracing:
             async with (
                 asyncio.timeout(_ANSWER_SECONDS),
                 self._turn,
-                Lookback(gateway.settings, Budget(READ_SECONDS, READ_BYTES)) as lookback,
+                KafkaReader(gateway.settings, Budget(READ_SECONDS, READ_BYTES)) as kafka,
             ):
                 return await trace_event(
-                    gateway.settings, gateway.database, lookback, event_id, gateway.keys.applications, since
+                    gateway.settings, gateway.database, kafka, event_id, gateway.keys.applications, since
                 )
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"Kafka can't be read: {error or 'no answer in time'}.") from None

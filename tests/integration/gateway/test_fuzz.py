@@ -116,7 +116,7 @@ def test_what_is_validated_is_judged_as_the_stream_will(
 ) -> None:
     headers = AUTHORIZED | {"Content-Type": "application/x-ndjson"}
     url = f"{gateway.url}/events/validate"
-    intake = Reader(max_events=5000, max_event_bytes=65536).read_lines(b"\n".join(sent))
+    parsed = Reader(max_events=5000, max_event_bytes=65536).read_lines(b"\n".join(sent))
     rules, now = shared_settings.rules(), datetime.now(UTC)
 
     with requests.post(url, data=b"\n".join(sent), headers=headers, timeout=60) as answer:
@@ -124,7 +124,7 @@ def test_what_is_validated_is_judged_as_the_stream_will(
 
     assert answer.status_code == 200
     assert len(results) == len(sent)
-    for result, item in zip(results, intake.items, strict=True):
+    for result, item in zip(results, parsed.items, strict=True):
         verdict = judge(a_raw_record(value=item.value, key=(item.session_id or "").encode(), received_at=now), rules)
         assert (result["status"] == "ok") == isinstance(verdict, Accepted)
         errors = [] if isinstance(verdict, Accepted) else msgspec.to_builtins(verdict.errors)

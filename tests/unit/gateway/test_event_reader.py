@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.ingest.event_reader import Intake, Reader
+from gateway.ingest.event_reader import ParsedBody, Reader
 from gateway.ingest.results import Status
 from gateway.problems import BadRequest, Problem, ProblemCode, TooLarge
 
@@ -17,20 +17,20 @@ READER = Reader(max_events=10, max_event_bytes=2_000)
 EVENT = b'{"session_id": "s-1",  "data": {"path":"/"}}'
 
 
-def statuses(intake: Intake) -> list[Status]:
-    return [item.status for item in intake.items]
+def statuses(parsed: ParsedBody) -> list[Status]:
+    return [item.status for item in parsed.items]
 
 
-def codes(intake: Intake) -> list[list[tuple[str, str]]]:
-    return [[(error.code.value, error.path) for error in item.errors] for item in intake.items]
+def codes(parsed: ParsedBody) -> list[list[tuple[str, str]]]:
+    return [[(error.code.value, error.path) for error in item.errors] for item in parsed.items]
 
 
 def test_one_object_is_one_event() -> None:
-    intake = READER.read(EVENT)
+    parsed = READER.read(EVENT)
 
-    assert [item.value for item in intake.items] == [EVENT]
-    assert intake.items[0].session_id == "s-1"
-    assert intake.single
+    assert [item.value for item in parsed.items] == [EVENT]
+    assert parsed.items[0].session_id == "s-1"
+    assert parsed.single
 
 
 @pytest.mark.parametrize(
@@ -43,18 +43,18 @@ def test_one_object_is_one_event() -> None:
     ],
 )
 def test_a_list_of_either_form_keeps_the_bytes_of_each_event(body: bytes) -> None:
-    intake = READER.read(body)
+    parsed = READER.read(body)
 
-    assert [item.value for item in intake.items] == [EVENT, EVENT]
-    assert not intake.single
+    assert [item.value for item in parsed.items] == [EVENT, EVENT]
+    assert not parsed.single
 
 
 def test_lines_are_events_for_themselves_and_empty_ones_are_none() -> None:
-    intake = READER.read_lines(b"%s\r\n\n  \nno json\n[1]\n%s" % (EVENT, EVENT))
+    parsed = READER.read_lines(b"%s\r\n\n  \nno json\n[1]\n%s" % (EVENT, EVENT))
 
-    assert statuses(intake) == [Status.OK, Status.INVALID, Status.INVALID, Status.OK]
-    assert codes(intake)[1:3] == [[("not_json", "$")], [("not_an_object", "$")]]
-    assert intake.items[3].value == EVENT
+    assert statuses(parsed) == [Status.OK, Status.INVALID, Status.INVALID, Status.OK]
+    assert codes(parsed)[1:3] == [[("not_json", "$")], [("not_an_object", "$")]]
+    assert parsed.items[3].value == EVENT
 
 
 def test_an_object_with_events_and_a_session_is_one_event() -> None:
@@ -77,10 +77,10 @@ def test_a_body_that_is_no_json_is_refused_whole(body: bytes) -> None:
 def test_what_cannot_be_routed_costs_itself_alone() -> None:
     items: list[Any] = [{"session_id": "s"}, 5, None, "x", [], {}, {"session_id": ""}, {"session_id": None}]
 
-    intake = READER.read(json.dumps(items).encode())
+    parsed = READER.read(json.dumps(items).encode())
 
-    assert statuses(intake) == [Status.OK] + [Status.INVALID] * 7
-    assert codes(intake)[1:] == [
+    assert statuses(parsed) == [Status.OK] + [Status.INVALID] * 7
+    assert codes(parsed)[1:] == [
         [("not_an_object", "$")],
         [("not_an_object", "$")],
         [("not_an_object", "$")],
@@ -93,25 +93,25 @@ def test_what_cannot_be_routed_costs_itself_alone() -> None:
 
 @pytest.mark.parametrize("session_id", ["x" * 129, "a\0b", "\ud800", ["s"], 7, True])
 def test_a_session_id_that_cannot_be_stored_is_invalid(session_id: Any) -> None:
-    intake = READER.read(json.dumps({"session_id": session_id, "event_id": "mine"}).encode())
+    parsed = READER.read(json.dumps({"session_id": session_id, "event_id": "mine"}).encode())
 
-    assert statuses(intake) == [Status.INVALID]
-    assert intake.items[0].event_id == "mine"
+    assert statuses(parsed) == [Status.INVALID]
+    assert parsed.items[0].event_id == "mine"
 
 
 @pytest.mark.parametrize("event_id", ["", "x" * 129, "a\0b", "\udfff", ["s"], 7, False])
 def test_an_event_id_that_cannot_be_stored_is_invalid(event_id: Any) -> None:
-    intake = READER.read(json.dumps({"session_id": "s", "event_id": event_id}).encode())
+    parsed = READER.read(json.dumps({"session_id": "s", "event_id": event_id}).encode())
 
-    assert statuses(intake) == [Status.INVALID]
-    assert intake.items[0].event_id is None
+    assert statuses(parsed) == [Status.INVALID]
+    assert parsed.items[0].event_id is None
 
 
 @pytest.mark.parametrize("text", ["ü" * 128, "😀" * 128, " a "])
 def test_ids_are_measured_in_characters(text: str) -> None:
-    intake = READER.read(json.dumps({"session_id": text, "event_id": text}, ensure_ascii=False).encode())
+    parsed = READER.read(json.dumps({"session_id": text, "event_id": text}, ensure_ascii=False).encode())
 
-    assert (intake.items[0].session_id, intake.items[0].event_id) == (text, text)
+    assert (parsed.items[0].session_id, parsed.items[0].event_id) == (text, text)
 
 
 def test_an_event_id_of_null_is_none_given() -> None:
@@ -137,28 +137,28 @@ def test_odd_values_in_the_payload_are_left_to_the_stream(value: bytes) -> None:
     odd = b'{"session_id": "s-1", "data": %s}' % value
 
     for body in (odd, b"[%s, %s]" % (odd, EVENT), b'{"events":[%s,%s]}' % (odd, EVENT)):
-        intake = READER.read(body)
-        assert set(statuses(intake)) == {Status.OK}
-        assert intake.items[0].value == odd
-        assert intake.items[0].session_id == "s-1"
+        parsed = READER.read(body)
+        assert set(statuses(parsed)) == {Status.OK}
+        assert parsed.items[0].value == odd
+        assert parsed.items[0].session_id == "s-1"
 
 
 def test_nesting_beyond_any_reader_is_still_delimited_and_routed() -> None:
     reader = Reader(max_events=3, max_event_bytes=1_000_000)
     deep = b'{"a": "]\\"", "data": ' + b'[{"x":' * 50_000 + b"1" + b"}]" * 50_000 + b', "session_id": "s-1"}'
 
-    intake = reader.read(b"[%s,%s]" % (deep, EVENT))
+    parsed = reader.read(b"[%s,%s]" % (deep, EVENT))
 
-    assert [item.value for item in intake.items] == [deep, EVENT]
-    assert statuses(intake) == [Status.OK, Status.OK]
+    assert [item.value for item in parsed.items] == [deep, EVENT]
+    assert statuses(parsed) == [Status.OK, Status.OK]
 
 
 def test_a_session_id_nested_beyond_any_reader_is_of_the_wrong_type() -> None:
     reader = Reader(max_events=3, max_event_bytes=1_000_000)
 
-    intake = reader.read(b'{"session_id": ' + b"[" * 5_000 + b"]" * 5_000 + b"}")
+    parsed = reader.read(b'{"session_id": ' + b"[" * 5_000 + b"]" * 5_000 + b"}")
 
-    assert codes(intake) == [[("wrong_type", "$.session_id")]]
+    assert codes(parsed) == [[("wrong_type", "$.session_id")]]
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b"[" * 2_000 + b'"\\"' * 200_000])
@@ -177,11 +177,11 @@ def test_an_object_of_endless_members_is_no_event() -> None:
 def test_an_event_above_the_limit_costs_itself_alone_and_keeps_its_id() -> None:
     large = json.dumps({"session_id": "s", "event_id": "mine", "data": "x" * 2_000}).encode()
 
-    intake = READER.read(b"[%s,%s]" % (large, EVENT))
+    parsed = READER.read(b"[%s,%s]" % (large, EVENT))
 
-    assert statuses(intake) == [Status.TOO_LARGE, Status.OK]
-    assert codes(intake)[0] == [("too_large", "$")]
-    assert intake.items[0].event_id == "mine"
+    assert statuses(parsed) == [Status.TOO_LARGE, Status.OK]
+    assert codes(parsed)[0] == [("too_large", "$")]
+    assert parsed.items[0].event_id == "mine"
 
 
 def test_an_event_of_exactly_the_limit_is_taken() -> None:
@@ -215,10 +215,10 @@ def test_a_list_without_events_is_empty() -> None:
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     for read in (READER.read, READER.read_lines):
         try:
-            intake = read(body)
+            parsed = read(body)
         except Problem:
             continue
-        assert all(item.errors for item in intake.items if item.status is not Status.OK)
+        assert all(item.errors for item in parsed.items if item.status is not Status.OK)
 
 
 json_values = st.recursive(
@@ -235,14 +235,14 @@ def test_any_list_is_split_into_the_bytes_of_its_elements(values: list[Any], asc
         json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass") for value in values
     ]
 
-    intake = READER.read(b"[ " + b" ,\n".join(parts) + b" ]")
+    parsed = READER.read(b"[ " + b" ,\n".join(parts) + b" ]")
 
-    assert [item.value for item in intake.items] == parts
+    assert [item.value for item in parsed.items] == parts
 
 
 @pytest.mark.parametrize("field", ["session_id", "event_id"])
 @pytest.mark.parametrize("blank", [" ", "\t \n", "\u00a0\u3000"])
 def test_an_identifier_of_blanks_only_is_invalid(field: str, blank: str) -> None:
-    intake = READER.read(json.dumps({"session_id": "s", "event_id": "e", field: blank}).encode())
+    parsed = READER.read(json.dumps({"session_id": "s", "event_id": "e", field: blank}).encode())
 
-    assert [(error.code, error.path) for error in intake.items[0].errors] == [("bad_value", f"$.{field}")]
+    assert [(error.code, error.path) for error in parsed.items[0].errors] == [("bad_value", f"$.{field}")]

@@ -276,13 +276,13 @@ async def test_a_body_is_looked_at_slowly_once_where_it_has_to_be(
     door: Door, monkeypatch: pytest.MonkeyPatch, body: bytes, status: int, slow_looks: int
 ) -> None:
     looks: list[bytes] = []
-    slow_look = tolerant_reader.examine
+    slow_look = tolerant_reader.read_ids
 
-    def look(value: bytes) -> tolerant_reader.Examined:
+    def look(value: bytes) -> tolerant_reader.EventIds:
         looks.append(value)
         return slow_look(value)
 
-    monkeypatch.setattr(tolerant_reader, "examine", look)
+    monkeypatch.setattr(tolerant_reader, "read_ids", look)
     door.connection.data_received(door.post(body))
 
     assert await door.answered() == [status]
