@@ -1,4 +1,4 @@
-"""What became of an event, step by step: its raw record, the verdict, the row."""
+"""The trace of an event: GET /events/{event_id}/trace, and `eye trace`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, Literal
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
+from gateway.openapi_parts import Json, call, path
 from gateway.query.database import Database
 from gateway.query.kafka_reader import KafkaReader, committed_offsets
-from gateway.query.statements import SINK_POSITIONS, TRACED_EVENTS, TRACED_REJECTED
+from gateway.query.parameters import time_parameter
 from schemas.ids import row_id
 from schemas.record import CODES, TRACEPARENT, UNKNOWN_APPLICATION, from_millis, open_envelope, place_in_source
 from schemas.settings import Settings
@@ -22,6 +23,30 @@ DEFAULT_SINCE = timedelta(minutes=10)
 
 _CLOCKS = timedelta(seconds=5)
 """How far the clocks of two hosts may be apart: a verdict's record may bear an earlier time than its raw record."""
+
+TRACE_PARAMETERS = (time_parameter("since", "How far back to look for what has no row; default: ten minutes."),)
+
+_SINK_POSITIONS = """
+    select topic, partition, next_offset from eye.sink_positions
+    where topic = any(%(topics)s) and sink = any(%(sinks)s)"""
+
+# when a row was stored is known where Postgres keeps the times of commits
+_STORED_AT = """
+    case when current_setting('track_commit_timestamp') = 'on' then pg_xact_commit_timestamp(event.xmin) end
+    as stored_at"""
+
+_EVENTS = f"""
+    select coalesce(event.client_event_id, event.event_id::text) as event_id, event.application, event.received_at,
+        event.source_partition, event.source_offset, event.event_id::text as row_id, array[]::text[] as codes,
+        {_STORED_AT}
+    from eye.events event join eye.event_keys key using (occurred_at, event_id, application)
+    where key.event_id = any(%(ids)s)"""
+
+_REJECTED_EVENTS = f"""
+    select coalesce(event.client_event_id, event.event_id::text) as event_id, event.application, event.received_at,
+        event.source_partition, event.source_offset, event.event_id::text as row_id, event.codes,
+        {_STORED_AT}
+    from eye.rejected_events event where event.event_id = any(%(ids)s)"""
 
 
 class RecordPlace(msgspec.Struct):
@@ -88,6 +113,13 @@ async def trace_event(
     return Traces([found for _, found in sorted(search.found.items())], kafka.complete)
 
 
+def paths() -> Json:
+    """Return the call as the OpenAPI document has it."""
+    parameters = [path("event_id", "The event's id, as sent."), *(known.openapi() for known in TRACE_PARAMETERS)]
+    summary = "What became of an event, step by step, with each step's time"
+    return {"/events/{event_id}/trace": {"get": call(summary, "Traces", [400, 401, 403, 404, 503], parameters)}}
+
+
 class _Search:
     def __init__(
         self, settings: Settings, database: Database, kafka: KafkaReader, event_id: str, applications: Iterable[str]
@@ -105,15 +137,15 @@ class _Search:
         judged = await committed_offsets(self._settings, self._settings.stream_group)
         topics, sinks = [self._topics.validated, self._topics.rejected], sink_names(self._settings)
         wanted = {"topics": topics, "sinks": [sinks[topic] for topic in topics]}
-        rows = await self._database.rows(SINK_POSITIONS, wanted)
+        rows = await self._database.rows(_SINK_POSITIONS, wanted)
         return judged, {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
     async def find_rows(self) -> None:
         """Find the event's rows."""
         wanted = {"ids": list(self._row_ids)}
-        for row in await self._database.rows(TRACED_REJECTED, wanted):
+        for row in await self._database.rows(_REJECTED_EVENTS, wanted):
             self._note_row(row, RowPlace("rejected_events", row["row_id"], row["stored_at"]))
-        for row in await self._database.rows(TRACED_EVENTS, wanted):
+        for row in await self._database.rows(_EVENTS, wanted):
             self._note_row(row, RowPlace("events", row["row_id"], row["stored_at"]))
 
     def _note_row(self, row: Mapping[str, Any], place: RowPlace) -> None:

@@ -1,40 +1,21 @@
-"""Query parameters: each known by name and read once; anything else is told."""
+"""Query parameters: how each is read, described and, for a filter, turned into SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
+from gateway.openapi_parts import Json, query
 from gateway.problems import BadRequest, ProblemCode
-from schemas.session import SessionStatus
 from schemas.timestamp import parse_timestamp
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
 Parser = Callable[[str], Any]
-
-
-def read_parameters(request: web.Request, known: Mapping[str, Parser]) -> dict[str, Any]:
-    """Return the parameters of a request by name; an empty one counts as not given.
-
-    Raises BadRequest for one that is unknown, twice there, or no value of its kind.
-    """
-    given: dict[str, Any] = {}
-    for name, value in request.query.items():
-        if name not in known:
-            raise _bad(f"{name} is no parameter here: there are {', '.join(known) or 'none'}.")
-        if name in given:
-            raise _bad(f"{name} is there twice.")
-        if value == "":
-            continue
-        try:
-            given[name] = known[name](value)
-        except ValueError as error:
-            raise _bad(f"{name}: {error}.") from None
-    return given
 
 
 def text(value: str) -> str:
@@ -52,29 +33,77 @@ def limit(value: str) -> int:
     return number
 
 
-def version(value: str) -> int:
-    """Read the version of an event type."""
-    if not (value.isascii() and value.isdigit() and len(value) < 10):
-        raise ValueError("a whole number")
-    return int(value)
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One query parameter. `condition`: the SQL of a filter; `parse` raises ValueError; `schema`: beside string."""
+
+    name: str
+    description: str
+    condition: str = ""
+    parse: Parser = text
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+    def openapi(self) -> Json:
+        """Return the parameter as the OpenAPI document has it."""
+        return query(self.name, self.description, **self.schema)
 
 
-def session_status(value: str) -> str:
-    """Read the status of a session."""
-    try:
-        return SessionStatus(value).value
-    except ValueError:
-        raise ValueError(f"one of {', '.join(status.value for status in SessionStatus)}") from None
+LIMIT = Parameter(
+    "limit",
+    "Most items of a page.",
+    parse=limit,
+    schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+)
+CURSOR = Parameter("cursor", "`next` of the page before.")
 
 
-PAGE: Mapping[str, Parser] = {"from": parse_timestamp, "to": parse_timestamp, "limit": limit, "cursor": text}
-SESSION_EVENTS: Mapping[str, Parser] = {"category": text, "name": text, **PAGE}
-EVENTS: Mapping[str, Parser] = {"session_id": text, "user_id": text, "event_id": text, **SESSION_EVENTS}
-ERRORS: Mapping[str, Parser] = {"code": text, **SESSION_EVENTS}
-SUMMARY: Mapping[str, Parser] = {"category": text, "name": text, "from": parse_timestamp, "to": parse_timestamp}
-SESSIONS: Mapping[str, Parser] = {"status": session_status, **PAGE}
-TRACE: Mapping[str, Parser] = {"since": parse_timestamp}
-VERSION: Mapping[str, Parser] = {"version": version}
+def event_type_filters(table: str) -> tuple[Parameter, ...]:
+    """Return the filters by event type."""
+    return (
+        Parameter("category", "Of this category.", f"{table}.category = %(category)s"),
+        Parameter("name", "Of this name.", f"{table}.name = %(name)s"),
+    )
+
+
+def time_parameter(name: str, description: str, condition: str = "") -> Parameter:
+    """Return a parameter that is a time."""
+    return Parameter(name, description, condition, parse_timestamp, {"format": "date-time"})
+
+
+def time_filters(column: str) -> tuple[Parameter, ...]:
+    """Return the filters by a range of time: `from` inclusive, `to` exclusive."""
+    name = column.rpartition(".")[2]
+    return (
+        time_parameter("from", f"Where {name} is at or after this time.", f"{column} >= %(from)s"),
+        time_parameter("to", f"Where {name} is before this time.", f"{column} < %(to)s"),
+    )
+
+
+def where(filters: Sequence[Parameter], given: Mapping[str, object], *always: str) -> str:
+    """Return the where clause of the filters that are given, and of conditions that are always there."""
+    conditions = [*always, *(known.condition for known in filters if known.name in given)]
+    return f" where {' and '.join(conditions)}" if conditions else ""
+
+
+def read_parameters(request: web.Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Return the parameters of a request by name; an empty one counts as not given.
+
+    Raises BadRequest for one that is unknown, twice there, or no value of its kind.
+    """
+    known = {parameter.name: parameter for parameter in parameters}
+    given: dict[str, Any] = {}
+    for name, value in request.query.items():
+        if name not in known:
+            raise _bad(f"{name} is no parameter here: there are {', '.join(known) or 'none'}.")
+        if name in given:
+            raise _bad(f"{name} is there twice.")
+        if value == "":
+            continue
+        try:
+            given[name] = known[name].parse(value)
+        except ValueError as error:
+            raise _bad(f"{name}: {error}.") from None
+    return given
 
 
 def _bad(detail: str) -> BadRequest:

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.context import GATEWAY, GRANT, PERMIT
+from gateway.openapi_parts import Json, call
 from gateway.problems import BadRequest, ProblemCode
 
 REASONS = frozenset({"queue_full", "not_json", "invalid", "too_large", "refused", "closed", "internal_error"})
@@ -44,3 +45,15 @@ async def post_client_report(request: web.Request) -> web.Response:
         name = reason if reason in REASONS else OTHER
         gateway.metrics.client_dropped.labels(request[GRANT].application, name).inc(count)
     return web.Response(status=204)
+
+
+def paths() -> Json:
+    """Return the call as the OpenAPI document has it."""
+    counts = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}, "maxProperties": MAX_REASONS}
+    schema: Json = {"type": "object", "properties": {"dropped": counts}, "required": ["dropped"]}
+    example = {"dropped": {"queue_full": 12}}
+    summary = "Say how many events a client dropped before it could send them, by reason; they are counted in a metric"
+    post = call(summary, {}, [400, 401, 403, 408, 413, 415, 429, 503], [], status=204)
+    del post["responses"]["204"]["content"]
+    body = {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+    return {"/client-reports": {"post": post | {"requestBody": body}}}

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from gateway.ingest.results import Answer
+from gateway.openapi_parts import Json, ref
 from gateway.problems import ProblemCode
+from gateway.query.errors import Count, RejectedEvent
 from gateway.query.event_trace import Traces
-from gateway.query.rows import Count, RejectedEvent, Session, StoredEvent
+from gateway.query.events import StoredEvent
+from gateway.query.sessions import Session
 from schemas.event import MAX_TEXT, REQUIRED_FIELDS
 from schemas.settings import Settings
 from schemas.verdict import Violation
-
-Json = dict[str, Any]
-
-_REF = "#/components/schemas/{name}"
 
 
 def shapes(settings: Settings) -> Json:
     """Return every shape by its name."""
     (_, read) = msgspec.json.schema_components(
-        [Answer, StoredEvent, RejectedEvent, Session, Count, Traces, Violation], ref_template=_REF
+        [Answer, StoredEvent, RejectedEvent, Session, Count, Traces, Violation],
+        ref_template="#/components/schemas/{name}",
     )
-    read["StoredEvent"]["properties"]["data"] = {"type": "object"}
-    read["RejectedEvent"]["properties"]["errors"] = {"type": "array", "items": _ref("Violation")}
-    read["Session"]["properties"]["counts_by_type"] = {"type": "object", "additionalProperties": {"type": "integer"}}
     return read | _sent(settings) | _answered()
 
 
@@ -61,7 +56,7 @@ def _sent(settings: Settings) -> Json:
             }
         ],
     }
-    events = {"type": "array", "maxItems": settings.max_request_events, "items": _ref("Event")}
+    events = {"type": "array", "maxItems": settings.max_request_events, "items": ref("Event")}
     properties = {"events": events, "sent_at": {"type": "string"}}
     return {"Event": event, "EventList": {"type": "object", "required": ["events"], "properties": properties}}
 
@@ -93,15 +88,11 @@ def _answered() -> Json:
         "Events": _page("events", "StoredEvent"),
         "Errors": _page("errors", "RejectedEvent"),
         "Sessions": _page("sessions", "Session"),
-        "Counts": {"type": "object", "properties": {"counts": {"type": "array", "items": _ref("Count")}}},
+        "Counts": {"type": "object", "properties": {"counts": {"type": "array", "items": ref("Count")}}},
         "Catalogue": {"type": "object", "properties": {"schemas": {"type": "array", "items": event_type}}},
     }
 
 
 def _page(member: str, shape: str) -> Json:
     following = {"type": ["string", "null"], "description": "Cursor of the next page; null on the last one."}
-    return {"type": "object", "properties": {member: {"type": "array", "items": _ref(shape)}, "next": following}}
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"type": "object", "properties": {member: {"type": "array", "items": ref(shape)}, "next": following}}

@@ -1,4 +1,4 @@
-"""GET /events/{event_id}/trace: what became of an event, step by step."""
+"""GET /events/{event_id}/trace: the steps of an event, each with its time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from aiokafka.errors import KafkaError
 
 from gateway.context import GATEWAY
 from gateway.problems import NotFound, Unavailable
-from gateway.query import parameters
-from gateway.query.event_trace import DEFAULT_SINCE, Traces, trace_event
+from gateway.query.event_trace import DEFAULT_SINCE, TRACE_PARAMETERS, Traces, trace_event
 from gateway.query.kafka_reader import Budget, KafkaReader
 from gateway.query.parameters import read_parameters
 
@@ -55,7 +54,7 @@ TRACING = web.AppKey("tracing", Tracing)
 
 async def get_trace(request: web.Request) -> web.Response:
     """Return the steps of an event, of each application that used its id."""
-    given = read_parameters(request, parameters.TRACE)
+    given = read_parameters(request, TRACE_PARAMETERS)
     event_id = request.match_info["event_id"]
     since = given.get("since", datetime.now(UTC) - DEFAULT_SINCE)
     if "\0" in event_id:

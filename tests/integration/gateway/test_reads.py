@@ -17,8 +17,10 @@ from aiohttp import ClientSession
 from psycopg.types.json import Json
 from pydantic import SecretStr
 
-from gateway.query import statements
-from gateway.query.statements import Listing
+from gateway.query.errors import ERRORS
+from gateway.query.events import EVENTS
+from gateway.query.listing import Listing
+from gateway.query.sessions import SESSIONS
 from schemas.ids import row_id
 from schemas.settings import Settings
 from sinks.postgres.migrate import migrate
@@ -424,12 +426,12 @@ from generate_series(1, 2000) i cross join lateral (select %(start)s + i * inter
 """
 
 INDEXED = [
-    (statements.EVENTS, {"session_id": "s"}, "session_id"),
-    (statements.EVENTS, {"category": "c", "name": "n", "from": START, "to": START + SECOND}, "category"),
-    (statements.EVENTS, {"from": START, "to": START + SECOND}, "occurred_at"),
-    (statements.REJECTED, {"from": START, "to": START + SECOND}, "received_at"),
-    (statements.REJECTED, {"code": "bad_value"}, "codes"),
-    (statements.SESSIONS, {"from": START, "to": START + SECOND}, "started_at"),
+    (EVENTS, {"session_id": "s"}, "session_id"),
+    (EVENTS, {"category": "c", "name": "n", "from": START, "to": START + SECOND}, "category"),
+    (EVENTS, {"from": START, "to": START + SECOND}, "occurred_at"),
+    (ERRORS, {"from": START, "to": START + SECOND}, "received_at"),
+    (ERRORS, {"code": "bad_value"}, "codes"),
+    (SESSIONS, {"from": START, "to": START + SECOND}, "started_at"),
 ]
 
 
@@ -449,7 +451,7 @@ async def test_a_page_further_on_is_found_by_the_index(settings: Settings) -> No
     given = {"session_id": "s", "moment": START, "id": str(uuid.UUID(int=1)), "application": "shop", "limit": 10}
     with psycopg.connect(settings.dsn) as connection:
         connection.execute("set enable_seqscan = off")
-        query = b"explain (format json) " + statements.EVENTS.sql({"session_id": "s"}, resumed=True).encode()
+        query = b"explain (format json) " + EVENTS.sql({"session_id": "s"}, resumed=True).encode()
         plan = json.dumps(connection.execute(query, given).fetchone())
 
     assert re.search(r'"Index Cond": "[^"]*session_id[^"]*ROW\([^"]*occurred_at, [^"]*event_id\) >=', plan)
