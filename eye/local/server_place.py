@@ -22,7 +22,7 @@ ELSEWHERE = Path("/var/lib/the-eye")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Who runs the server, the directory of its programs, and that of its cluster, there or not yet."""
+    """The user that runs the server, the directory of its programs, and its cluster's, which may not exist yet."""
 
     account: Account
     programs: Path

@@ -27,7 +27,7 @@ class Java:
 
     @property
     def home(self) -> str:
-        """What JAVA_HOME is for it."""
+        """Return the JAVA_HOME of this Java."""
         return str(Path(self.path).resolve().parents[1])
 
 

@@ -1,4 +1,4 @@
-"""Who runs a server: we ourselves, or, when we are root and the server refuses root, somebody else."""
+"""The user that runs a server: the present one, or, for a server that refuses root, another one."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from sinks.postgres.pool import Pool, lend
 from stream.runner.kafka_reader import Lookup
 
 MOST_LAG = 1.0
-"""So many seconds the line may be behind before a replay waits for it, unless it is told another number."""
+"""Default lag, in seconds, of the live events from which a replay waits for them."""
 
 _CHECK_SECONDS = 1.0
 _POLL_SECONDS = 0.5

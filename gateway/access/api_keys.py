@@ -20,11 +20,11 @@ from schemas.event import Text
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
-"""How often the file is looked at, at most."""
+"""The shortest time between two looks at the file."""
 
 
 class Scope(StrEnum):
-    """What a key is for."""
+    """The use that a key is for."""
 
     WRITE = "write"
     READ = "read"
@@ -39,9 +39,9 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a key opens, the limits it does so under, and the origins of its application's pages.
+    """The rights of a key: its application, its scopes, its rate limits, and the origins of the application's pages.
 
-    `public`: everybody may know the key, as it stands in a page; it opens nothing from elsewhere than these origins.
+    `public`: the key stands in a page for everybody to read, so it works from these origins alone.
     """
 
     application: str
@@ -52,7 +52,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class KnownKey(NamedTuple):
-    """A key's SHA-256 and what it opens."""
+    """A key's SHA-256 and its rights."""
 
     sha256: str
     grant: Grant
@@ -90,7 +90,7 @@ class _File(msgspec.Struct):
 class KeyRing:
     """The keys of `applications.toml`, read again within a second when the file changes.
 
-    A file that can't be read keeps the keys of before; without a file nobody has access. `fault` says
+    While the file can't be read, the keys read before hold; without a file nobody has access. `fault` says
     what is wrong, or is None. `version` is that of the file whose keys hold, see `version_of`.
     """
 
@@ -108,7 +108,7 @@ class KeyRing:
         self.version: str | None = None
 
     def find(self, key: str) -> Grant | None:
-        """Return what a key opens, or None where it is unknown."""
+        """Return the rights of a key, or None where it is unknown."""
         self.refresh()
         digest = self._digest(key)
         known = self._keys.get(digest)

@@ -1,4 +1,4 @@
-"""Access: which key a request carries, and whether it opens the route."""
+"""Find the key of a request, and check that it may use the route."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.problems import Forbidden, Unauthorized
 
 
 class Access(Enum):
-    """What a route asks of a key: nothing, any key at all, or one of some scopes."""
+    """The key that a route requires: none, any key at all, or one with some scope."""
 
     OPEN = None
     ANY_KEY = frozenset[Scope]()
@@ -36,7 +36,7 @@ def authorize(keys: KeyRing, headers: Mapping[str, str], scopes: frozenset[Scope
 
 
 def find_grant(keys: KeyRing, headers: Mapping[str, str]) -> Grant:
-    """Return what the key of a request opens. Raises Unauthorized where there is none, or none that is known."""
+    """Return the rights of a request's key. Raises Unauthorized where there is no key, or an unknown one."""
     key = presented_key(headers)
     if key is None:
         raise Unauthorized("Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`.")

@@ -14,8 +14,8 @@ _ROUNDING = 1e-6
 class Bucket:
     """Holds up to `burst` events, and gains `rate` of them each second.
 
-    A request of more events than `burst` may go when the bucket is full, and leaves a debt that those who
-    come next wait for. So any request gets through some time, and the mean rate holds.
+    A request of more events than `burst` is let through when the bucket is full, and leaves a debt; the requests that
+    come next wait until it is paid. Any request gets through in the end, and the mean rate holds.
     """
 
     def __init__(self, limit: Limit, now: float) -> None:
@@ -35,7 +35,7 @@ class Bucket:
         self._level -= events
 
     def change(self, limit: Limit) -> None:
-        """Go on under another limit, with no more in the bucket than it allows."""
+        """Take another limit, and keep no more in the bucket than it allows."""
         self.limit = limit
         self._level = min(self._level, limit.burst)
 

@@ -23,7 +23,7 @@ EVENT_BYTES = 2 * 1024
 
 TICK_SECONDS = 0.1
 LATE_SECONDS = 0.5
-"""When the event loop lags by this much, admitted requests would not be answered in time if more came."""
+"""Lag of the event loop from which no further request is admitted: those admitted would be answered too late."""
 
 BUSY_REQUESTS = 50
 """With fewer requests than this, and a quarter of the bytes, a lag is not of our making."""

@@ -11,7 +11,7 @@ import zstandard
 from gateway.problems import BadRequest, ProblemCode, TooLarge, Unsupported
 
 MAX_ZSTD_WINDOW = 8 * 1024 * 1024
-"""What RFC 9659 allows a sender to ask of a receiver's memory."""
+"""The largest window that a sender may use (RFC 9659)."""
 
 MAX_FRAMES = 100
 """Most members of a gzip body, or frames of a zstd body, one after the other."""

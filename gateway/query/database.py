@@ -19,13 +19,13 @@ from schemas.settings import Settings
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 1.5
-"""How long a read over HTTP waits for a connection."""
+"""Longest time that a read over HTTP waits for a connection."""
 
 RECONNECT_SECONDS = 0.5
 """After this long the pool gives up a connection that can't be made."""
 
 PROBE_SECONDS = 0.5
-"""How long the question whether Postgres is there may take."""
+"""Longest time that the check of Postgres for /readyz may take."""
 
 
 class Database:

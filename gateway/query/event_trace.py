@@ -19,10 +19,10 @@ from schemas.settings import Settings
 from schemas.topics import sink_names, topic_names
 
 DEFAULT_SINCE = timedelta(minutes=10)
-"""How far back an event is looked for that has no row yet."""
+"""An event without a row is looked for among the records of this time."""
 
 _CLOCKS = timedelta(seconds=5)
-"""How far the clocks of two hosts may be apart: a verdict's record may bear an earlier time than its raw record."""
+"""Largest difference between the clocks of two hosts; a verdict's record may be older than its raw record by this."""
 
 TRACE_PARAMETERS = (time_parameter("since", "How far back to look for what has no row; default: ten minutes."),)
 

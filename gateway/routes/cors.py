@@ -10,7 +10,7 @@ from gateway.context import GRANT
 from gateway.problems import Forbidden, Handler, problem_response
 
 MAX_AGE_SECONDS = 7200
-"""How long a browser may remember the answer to a preflight request."""
+"""Longest time that a browser may remember the answer to a preflight request."""
 
 _METHODS = "GET, HEAD, POST"
 _HEADERS = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Prefer, X-API-Key, traceparent"

@@ -1,4 +1,4 @@
-"""Live, ready, and the metrics."""
+"""GET /healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gateway.context import GATEWAY
 
 
 async def get_healthz(_: web.Request) -> web.Response:
-    """Alive: the process answers."""
+    """Return 200: the process answers."""
     return _json(200, {"status": "alive"})
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """Ready: events can be accepted, by Kafka or by the spool. Postgres is shown, but only reads need it."""
+    """Return 200 when events can be accepted, by Kafka or by the spool; Postgres is shown, but only reads need it."""
     gateway = request.app[GATEWAY]
     gateway.keys.refresh()
     keys = None if gateway.keys.loaded else gateway.keys.fault

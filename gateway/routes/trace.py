@@ -16,10 +16,10 @@ from gateway.query.kafka_reader import Budget, KafkaReader
 from gateway.query.parameters import read_parameters
 
 READ_SECONDS = 3.0
-"""How long a trace may read in Kafka."""
+"""Longest time that a trace may read in Kafka."""
 
 READ_BYTES = 32 * 1024 * 1024
-"""How much it may read there."""
+"""Most bytes that it may read there."""
 
 _ANSWER_SECONDS = 8.0
 _AT_ONCE = 2

@@ -1,4 +1,4 @@
-"""As much of PromQL as the alert rules and the dashboard use, evaluated over series in memory.
+"""Evaluate the part of PromQL that the alert rules and the dashboard use, over series in memory.
 
 `promql_parser` reads the expressions; what they mean is Prometheus' semantics, written down here for the few
 functions and operators that are used, extrapolation of `rate` included. Anything else raises NotImplementedError.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("Sent sample-events.ndjson: 65 ok.", "Rejected events", "future_timestamp", "Stopped.")
-"""What `make run ONCE=1` prints when every sample event has become what it should."""
+"""Texts that `make run ONCE=1` prints when each sample event was stored or rejected as it should be."""
 
 _OURS = ("__editable__", "the_eye-", "the_eye_client-")
 _SECONDS = 300
@@ -26,7 +26,7 @@ _SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where, as whom and with which environment the first command is typed, and what its output must contain.
+    """The folder, the user and the environment of the first command, and the texts that its output must contain.
 
     `user`: an ordinary one types, else root. `mode` and `owner` (root, or the user): of the folder around the checkout.
     `mounts`: shell lines that run first, as root, in namespaces of their own (`unshare`); $base is the place's folder.

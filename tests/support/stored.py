@@ -1,4 +1,4 @@
-"""What became of events: their rows in Postgres."""
+"""Rows of events in Postgres."""
 
 from __future__ import annotations
 

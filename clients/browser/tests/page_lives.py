@@ -53,7 +53,7 @@ _REJECTED = "select count(*) from eye.rejected_events where event_id::text = any
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What a run came to.
+    """The counts of a run.
 
     `told`: events that `send` returned for; `once`: those of them with exactly one row. `duplicates` and `rejected`
     are of all events, those that the pages sent by themselves included.

@@ -1,4 +1,4 @@
-"""What is sent by itself: page views, marked clicks, marked forms."""
+"""The client sends page views, marked clicks and marked forms by itself."""
 
 from __future__ import annotations
 

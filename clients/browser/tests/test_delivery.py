@@ -1,4 +1,4 @@
-"""What `send` returned for arrives: through closing, outages, refusals and lost answers."""
+"""Each event that `send` returned for arrives: through closing, outages, refusals and lost answers."""
 
 from __future__ import annotations
 

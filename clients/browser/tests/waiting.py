@@ -1,4 +1,4 @@
-"""What a page is waited for."""
+"""Waiting for a state of a page."""
 
 from __future__ import annotations
 

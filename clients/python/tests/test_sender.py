@@ -1,4 +1,4 @@
-"""What `send` takes, what it does not, and that it never raises."""
+"""`send` takes what is an event, drops anything else, and never raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `send` costs its caller at 10,000 events a second."""
+"""The cost of `send` for its caller at 10,000 events a second."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def running(shared_settings: Settings) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def began() -> datetime:
-    """When the test began: its own events are those received since."""
+    """Return the time at which the test began: its own events are those received since."""
     return datetime.now(UTC)
 
 

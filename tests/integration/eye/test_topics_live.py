@@ -71,7 +71,7 @@ async def test_only_what_is_missing_is_made(fresh: Settings) -> None:
 
 
 async def test_several_at_once_make_each_topic_once(fresh: Settings) -> None:
-    """As when every process of a deployment starts at the same moment."""
+    """Every process of a deployment may start at the same moment."""
     outcomes = await asyncio.gather(*(create_topics(fresh) for _ in range(3)))
 
     made = [state.name for states in outcomes for state in states if state.created]

@@ -254,7 +254,7 @@ async def test_a_first_chunk_that_was_cut_off_is_done_by_the_successor(
 
 
 async def test_results_without_a_committed_offset_are_not_doubled(settings: Settings, topics: Topics) -> None:
-    """As after the group's offsets were deleted, or have expired, while the topics were kept."""
+    """The group's offsets were deleted, or have expired, while the topics were kept."""
     async with the_work(settings) as (work, _):
         await work.process(await send(settings, [a_raw_record(event_id="a")]))
 
@@ -321,7 +321,7 @@ async def test_a_chunk_without_records_moves_the_position(settings: Settings, ra
 async def test_a_position_beyond_the_end_is_refused_with_what_to_do(
     settings: Settings, topics: Topics, raw: TopicPartition
 ) -> None:
-    """As after the topics were deleted and made anew under a group that had read them."""
+    """The topics were deleted and made anew under a group that had read them."""
     checkpoint = Checkpoint(settings, settings.stream_group, raw, [topics.validated])
     await checkpoint.open()
     async with checkpoint.transaction(5):

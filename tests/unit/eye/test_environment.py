@@ -1,4 +1,4 @@
-"""What of our environment reaches a local server, and what a proxy sees of local calls."""
+"""The environment of local servers, and the calls to them that a proxy must not see."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from eye_client.sender import Sender
 
 
 class AsyncEye(Sender):
-    """As `Eye`, within an event loop: nothing here ever blocks it.
+    """The client for programs with an event loop: nothing here ever blocks the loop.
 
     `send` is no coroutine, since there is nothing to wait for. Delivery is on a thread of the client's own;
     `on_result` is called on the loop in which the client was entered, or first flushed.

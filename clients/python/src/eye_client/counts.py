@@ -1,4 +1,4 @@
-"""What became of a client's events, in numbers."""
+"""Counts of a client's events by their results."""
 
 from __future__ import annotations
 

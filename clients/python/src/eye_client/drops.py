@@ -1,4 +1,4 @@
-"""What the client itself dropped: counted by reason, and told to the gateway."""
+"""Events that the client itself dropped: counted by reason, and reported to the gateway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Reason(str, Enum):
-    """Why the client gave an event up. Never renamed: the gateway counts by it."""
+    """The reason for which the client dropped an event. Never renamed: the gateway counts by it."""
 
     QUEUE_FULL = "queue_full"
     """Memory, and the disk where there is a queue on it, held all they may."""

@@ -27,7 +27,7 @@ TOLD_SECONDS = 60.0
 _NEVER = 1 << 62
 _IDLE_SECONDS = 30.0
 _DISK_SECONDS = 1.0
-"""How often an idle thread looks for events that another process left on the disk."""
+"""Pause between an idle thread's looks for events that another process left on the disk."""
 _ERROR_SECONDS = 1.0
 _LOOK_SECONDS = 0.2
 
@@ -259,7 +259,7 @@ class Engine:
         return len(self._memory) > 0 or (self._disk is not None and self._disk.has_waiting)
 
     def _is_done(self) -> bool:
-        """Whether nothing waits and nothing is under way; a step that begins meanwhile makes it False."""
+        """Return whether nothing waits and nothing is under way; a step that begins meanwhile makes it False."""
         before = self._steps
         return not self._has_waiting() and not self._busy and before == self._steps
 

@@ -27,7 +27,7 @@ class Event(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 NOT_JSON = (TypeError, ValueError, RecursionError, OverflowError)
-"""What encoding raises for a value that JSON has no form for."""
+"""Exceptions of encoding a value that JSON has no form for."""
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """Return the JSON of an event. Dates, UUIDs, enums, dataclasses and attrs are written; else TypeError."""

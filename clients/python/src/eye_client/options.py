@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Options:
-    """What a client is told when it is made. Times are in seconds, sizes in bytes.
+    """The options of a client. Times are in seconds, sizes in bytes.
 
     Raises ValueError, with a sentence, where an option can't be used.
     """
@@ -23,7 +23,7 @@ class Options:
     batch_bytes: int = 1_000_000
     """Most bytes of one request, before compression; an event larger than this goes alone."""
     linger: float = 0.1
-    """How long the first event of a batch waits for more."""
+    """Longest time that the first event of a batch waits for more."""
     queue_events: int = 100_000
     """Most events in memory, those under way included."""
     queue_bytes: int = 64_000_000
@@ -37,15 +37,15 @@ class Options:
     max_event_bytes: int = 262_144
     """A larger event is dropped; the gateway's own limit may be lower."""
     timeout: float = 10.0
-    """How long a request may take, from connecting to each part of its answer."""
+    """Longest time that a request may wait for the connection, or for each part of its answer."""
     min_backoff: float = 0.5
     """Pause after the first failure in a row; it doubles with each one, and is drawn between half and all of it."""
     max_backoff: float = 10.0
     """Longest pause; a longer `Retry-After` is honoured."""
     exit_timeout: float = 5.0
-    """How long the end of the program, or of the `with` block, waits for the gateway."""
+    """Longest time that the end of the program, or of the `with` block, waits for the gateway."""
     fork_timeout: float = 1.0
-    """How long a fork waits for the gateway, where events wait and the last request succeeded."""
+    """Longest time that a fork waits for the gateway, where events wait and the last request succeeded."""
     ca_certs: str | None = None
     """File of the certificates to trust (PEM); the system's when absent."""
 

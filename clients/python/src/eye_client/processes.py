@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Forkable(Protocol):
-    """What is told of forks, and closed at the end."""
+    """A part of a client that has to know of forks, and is closed at the end of the program."""
 
     def before_fork(self) -> None:
         """Prepare for a fork, in the thread that forks."""

@@ -1,4 +1,4 @@
-"""What became of an event, as `on_result` is told."""
+"""The result of an event, as `on_result` gets it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What became of one event. `body` is its JSON, empty where there never was one."""
+    """The result of one event. `body` is its JSON, empty where there never was one."""
 
     status: Status
     body: bytes = b""

@@ -1,4 +1,4 @@
-"""What all clients share: `send`, which takes an event, returns at once, and never raises."""
+"""The base of all clients: `send` takes an event, returns at once, and never raises."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from eye_client.results import Violation
 log = logging.getLogger(__name__)
 
 
-class Intake(Protocol):
-    """What takes encoded events."""
+class Outbox(Protocol):
+    """Takes encoded events."""
 
     def put(self, body: bytes) -> bool:
         """Take an event; False where it was dropped."""
@@ -33,8 +33,8 @@ class Intake(Protocol):
 class Sender:
     """Takes events from any thread, greenlet or task."""
 
-    def __init__(self, intake: Intake, max_event_bytes: int, clock: Callable[[], int] = time.time_ns) -> None:
-        self._intake = intake
+    def __init__(self, outbox: Outbox, max_event_bytes: int, clock: Callable[[], int] = time.time_ns) -> None:
+        self._intake = outbox
         self._max_event_bytes = max_event_bytes
         self._clock = clock
 

@@ -37,7 +37,7 @@ class _Recorder:
 
 
 class _Recording(Sender):
-    """What both fakes share."""
+    """The base of both fakes."""
 
     def __init__(self) -> None:
         self._recorder = _Recorder()
@@ -50,7 +50,7 @@ class _Recording(Sender):
 
     @property
     def errors(self) -> list[Violation]:
-        """Why events were dropped."""
+        """Return the violations for which events were dropped."""
         return self._recorder.errors
 
     def of(self, category: str, name: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""How long to wait after a failure."""
+"""The pause after a failure."""
 
 from __future__ import annotations
 

@@ -41,11 +41,11 @@ class Delivery:
         self._most = options.batch_events
         self._reported_at = float("-inf")
         self.has_backlog = False
-        """Whether the last batch was so large that more may wait already."""
+        """True when the last batch was so large that more may wait already."""
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last request has to be repeated."""
+        """Return whether the last request has to be repeated."""
         return self._backoff.failures > 0
 
     def step(self) -> float:

@@ -48,7 +48,7 @@ _answer_body = msgspec.json.Decoder(_Body)
 
 
 class Answer(NamedTuple):
-    """What came of a request.
+    """The answer to a request.
 
     `status`: 0 where nobody answered; `verdicts`: one for each event, or none at all; `retry_after`: seconds to wait
     as the gateway asked, 0 where it did not; `detail`: a sentence for people.
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether the same request may succeed later."""
+        """Return whether the same request may succeed later."""
         return self.status == 0 or self.status in _AGAIN or self.status >= 500
 
 

@@ -34,7 +34,7 @@ BUSY_SECONDS = 0.25
 """Longest that an event waits for another process that writes."""
 
 REST_SECONDS = 1.0
-"""So long a disk that refused an event is left alone: events go to memory at once."""
+"""Time for which a disk that refused an event is not tried again: events go to memory at once."""
 
 TOLD_SECONDS = 60.0
 """The log tells of a disk that fails at most this often."""
@@ -132,7 +132,7 @@ class DiskQueue:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether there is an event that nobody has leased."""
+        """Return whether there is an event that nobody has leased."""
         with self._lock, suppress(sqlite3.Error, OSError):
             return bool(self._waiting(self._open(), 1, 0))
         return False

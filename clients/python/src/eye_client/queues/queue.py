@@ -1,4 +1,4 @@
-"""What a queue of events does, whether it is in memory or on disk."""
+"""The interface of a queue of events, in memory or on disk."""
 
 from __future__ import annotations
 
