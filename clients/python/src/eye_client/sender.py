@@ -34,7 +34,7 @@ class Sender:
     """Takes events from any thread, greenlet or task."""
 
     def __init__(self, outbox: Outbox, max_event_bytes: int, clock: Callable[[], int] = time.time_ns) -> None:
-        self._intake = outbox
+        self._outbox = outbox
         self._max_event_bytes = max_event_bytes
         self._clock = clock
 
@@ -61,7 +61,7 @@ class Sender:
             return self._send(category, name, session_id, data, user_id, context, timestamp, event_id, schema_version)
         except Exception:
             log.exception("an event could not be taken")
-            self._intake.drop(Reason.INTERNAL_ERROR)
+            self._outbox.drop(Reason.INTERNAL_ERROR)
             return None
 
     def send_model(
@@ -95,10 +95,10 @@ class Sender:
                 kind.event_version,
             )
         except ModelError as error:
-            self._intake.drop(Reason.INVALID, errors=error.violations)
+            self._outbox.drop(Reason.INVALID, errors=error.violations)
         except Exception:
             log.exception("an event could not be taken")
-            self._intake.drop(Reason.INTERNAL_ERROR)
+            self._outbox.drop(Reason.INTERNAL_ERROR)
         return None
 
     def _send(
@@ -122,10 +122,10 @@ class Sender:
         try:
             body = encode(event)
         except NOT_JSON as error:
-            self._intake.drop(Reason.NOT_JSON, errors=(Violation("not_json", "$", str(error)),))
+            self._outbox.drop(Reason.NOT_JSON, errors=(Violation("not_json", "$", str(error)),))
             return None
         if len(body) > self._max_event_bytes:
             message = f"{len(body)} bytes; max_event_bytes is {self._max_event_bytes}"
-            self._intake.drop(Reason.TOO_LARGE, errors=(Violation("too_large", "$", message),))
+            self._outbox.drop(Reason.TOO_LARGE, errors=(Violation("too_large", "$", message),))
             return None
-        return event_id if self._intake.put(body) else None
+        return event_id if self._outbox.put(body) else None
