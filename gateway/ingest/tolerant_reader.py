@@ -14,7 +14,7 @@ from schemas.json_reader import Violations
 from schemas.verdict import Code, Violation
 
 
-class Examined(NamedTuple):
+class EventIds(NamedTuple):
     """The ids of an event, and the reasons why it can't be routed or stored; without errors it can."""
 
     session_id: str | None
@@ -34,7 +34,7 @@ def split(body: bytes, max_events: int) -> list[bytes] | None:
     return [text[span.start : span.end].encode("utf-8", "surrogateescape") for span in found]
 
 
-def examine(value: bytes) -> Examined:
+def read_ids(value: bytes) -> EventIds:
     """Read the ids of an event from any bytes."""
     text, found = _text(value), Violations()
     session_id = event_id = None
@@ -48,7 +48,7 @@ def examine(value: bytes) -> Examined:
         else:
             session_id = _session_id(text, parts, found)
             event_id = _event_id(text, parts, found)
-    return Examined(session_id, event_id, list(found.values()))
+    return EventIds(session_id, event_id, list(found.values()))
 
 
 def _text(value: bytes) -> str:
