@@ -1,6 +1,6 @@
 """aiokafka's producer: made, looked after and closed within bounds; the one place that uses its internals.
 
-The internals are those of aiokafka 0.14; tests/unit/gateway/test_producer.py names each of them.
+The internals are those of aiokafka 0.14; tests/unit/gateway/publish/test_producer.py names each of them.
 """
 
 from __future__ import annotations

@@ -2,125 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from aiohttp import ClientSession
-from psycopg.types.json import Json
-from pydantic import SecretStr
 
-from gateway.query.errors import ERRORS
-from gateway.query.events import EVENTS
-from gateway.query.listing import Listing
-from gateway.query.sessions import SESSIONS
 from schemas.ids import row_id
 from schemas.settings import Settings
-from sinks.postgres.migrate import migrate
-from tests.integration.gateway.test_json_builders import a_gateway, eventually
-from tests.support.servers import Infra
-from tests.support.stopwatch import Stopwatch
-
-START = datetime(2021, 1, 1, 9, 15, 27, 243860, UTC)
-SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[ClientSession]:
-    """Lend a client of a gateway that needn't have Kafka."""
-    async with a_gateway(settings, until_ready=False) as made:
-        yield made
-
-
-def store(settings: Settings, table: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as the sinks would."""
-    with psycopg.connect(settings.dsn) as connection:
-        for row in rows:
-            names, values = ", ".join(row), ", ".join(f"%({name})s" for name in row)
-            connection.execute(f"insert into eye.{table} ({names}) values ({values})".encode(), row)
-
-
-def a_stored_event(number: int = 0, **columns: Any) -> dict[str, Any]:
-    row = {
-        "event_id": uuid.UUID(int=number + 1),
-        "application": "shop",
-        "session_id": "s-1",
-        "category": "page interaction",
-        "name": "pageview",
-        "occurred_at": START + number * SECOND,
-        "received_at": START + number * SECOND,
-        "schema_version": 1,
-        "data": '{"path": "/"}',
-    }
-    return row | columns
-
-
-def store_events(settings: Settings, rows: Sequence[dict[str, Any]]) -> None:
-    store(settings, "events", rows)
-    keys = ("event_id", "application", "occurred_at")
-    store(settings, "event_keys", [{key: row[key] for key in keys} for row in rows])
-
-
-def a_rejected_row(number: int = 0, **columns: Any) -> dict[str, Any]:
-    codes = columns.get("codes", ["bad_value"])
-    row = {
-        "event_id": uuid.UUID(int=number + 1),
-        "application": "shop",
-        "session_id": None,
-        "category": "page interaction",
-        "name": "pageview",
-        "timestamp": "yesterday",
-        "received_at": START + number * SECOND,
-        "codes": codes,
-        "errors": Json([{"code": code, "path": "$.name", "message": "no"} for code in codes]),
-        "raw": '{"name": "?"}',
-        "raw_encoding": "utf-8",
-        "raw_truncated": False,
-    }
-    return row | columns
-
-
-def a_session_row(number: int = 0, **columns: Any) -> dict[str, Any]:
-    row = {
-        "session_id": f"s-{number}",
-        "applications": ["shop", "blog"],
-        "revision": 3,
-        "status": "open",
-        "started_at": START + number * SECOND,
-        "ended_at": START + number * SECOND,
-        "event_count": 2,
-        "rejected_count": 1,
-        "counts_by_type": Json({"page interaction/pageview": 2}),
-        "first_event_id": "a",
-        "last_event_id": "b",
-        "updated_at": START + number * SECOND,
-    }
-    return row | columns
-
-
-async def get(client: ClientSession, path: str, **parameters: Any) -> tuple[int, Any]:
-    async with client.get(path, params={name.rstrip("_"): str(value) for name, value in parameters.items()}) as answer:
-        return answer.status, await answer.json()
-
-
-async def pages(client: ClientSession, path: str, member: str, **parameters: Any) -> list[list[Any]]:
-    """Follow `next` to the end."""
-    found: list[list[Any]] = []
-    cursor: dict[str, str] = {}
-    while True:
-        status, answer = await get(client, path, **parameters, **cursor)
-        assert status == 200
-        found.append(answer[member])
-        if answer["next"] is None:
-            return found
-        cursor = {"cursor": answer["next"]}
+from tests.integration.gateway.stored_rows import (
+    SECOND,
+    START,
+    a_rejected_row,
+    a_session_row,
+    a_stored_event,
+    get,
+    pages,
+    store,
+    store_events,
+)
 
 
 async def test_an_event_is_read_as_it_was_stored(settings: Settings, client: ClientSession) -> None:
@@ -342,116 +242,3 @@ async def test_the_catalogue_is_listed_with_its_schemas(client: ClientSession) -
     assert (await get(client, "/schemas/page%20interaction/pageview", version=1))[0] == 200
     assert (await get(client, "/schemas/page%20interaction/pageview", version=2))[0] == 404
     assert (await get(client, "/schemas/page%20interaction/dance"))[0] == 404
-
-
-async def test_reads_wait_for_no_database_that_is_away(settings: Settings) -> None:
-    dsn = psycopg.conninfo.make_conninfo(settings.dsn, port="1")
-    away = settings.model_copy(update={"postgres_dsn": SecretStr(dsn)})
-
-    async with a_gateway(away) as client:
-        async with client.get("/events") as answer:
-            problem = await answer.json()
-        async with client.get("/readyz") as ready:
-            checks = (await ready.json())["checks"]
-
-    assert (answer.status, problem["code"]) == (503, "postgres_unavailable")
-    assert "Retry-After" in answer.headers
-    assert ready.status == 200
-    assert "away" in checks["postgres"]
-
-
-async def test_reads_go_on_as_soon_as_the_database_is_back(settings: Settings, infra: Infra, tmp_path: Path) -> None:
-    server = infra.make_postgres(tmp_path / "postgres")
-    await asyncio.to_thread(server.start)
-    await migrate(server.dsn)
-
-    async with a_gateway(settings.model_copy(update={"postgres_dsn": SecretStr(server.dsn)})) as client:
-        assert (await get(client, "/events"))[0] == 200
-        server.kill()
-        for _ in range(8):
-            assert (await get(client, "/events"))[0] == 503
-        await asyncio.to_thread(server.start)
-        watch = Stopwatch()
-        await eventually(lambda: is_readable(client))
-        assert watch.seconds < 5
-    server.stop()
-
-
-async def is_readable(client: ClientSession) -> bool:
-    return (await get(client, "/events"))[0] == 200
-
-
-async def test_a_database_without_tables_is_no_server_error(settings: Settings, client: ClientSession) -> None:
-    with psycopg.connect(settings.dsn) as connection:
-        connection.execute("drop schema eye cascade")
-
-    status, problem = await get(client, "/events")
-
-    assert (status, problem["code"]) == (503, "postgres_unavailable")
-    assert "eye migrate" in problem["detail"]
-
-
-async def test_a_connection_that_was_cut_is_made_anew(settings: Settings, client: ClientSession) -> None:
-    assert (await get(client, "/events"))[0] == 200
-    with psycopg.connect(settings.dsn, autocommit=True) as connection:
-        cut = connection.execute(
-            "select pg_terminate_backend(pid, 10_000) from pg_stat_activity"  # returns when it has ended
-            " where pid <> pg_backend_pid() and datname = current_database()"
-        )
-        assert cut.rowcount >= 1
-
-    assert (await get(client, "/events"))[0] == 200
-
-
-async def test_a_read_that_takes_too_long_is_ended(settings: Settings) -> None:
-    impatient = settings.model_copy(update={"statement_timeout_seconds": 0.1})
-    store(settings, "sessions", [a_session_row()])
-    with psycopg.connect(settings.dsn) as connection:
-        connection.execute("alter table eye.sessions rename to kept")
-        connection.execute("create view eye.sessions as select kept.* from eye.kept, pg_sleep(10)")
-
-    async with a_gateway(impatient, until_ready=False) as client:
-        status, problem = await get(client, "/sessions/s-0")
-
-    assert (status, problem["code"]) == (503, "read_timeout")
-
-
-# of many types within one second, so that only the index by type is selective
-_MANY_EVENTS = """
-insert into eye.events (
-    event_id, application, session_id, category, name, occurred_at, received_at, schema_version, data
-)
-select gen_random_uuid(), 'shop', 's' || i %% 100, 'c' || i %% 100, 'n', moment, moment, 1, '{}'
-from generate_series(1, 2000) i cross join lateral (select %(start)s + i * interval '0.1 ms' as moment) at
-"""
-
-INDEXED = [
-    (EVENTS, {"session_id": "s"}, "session_id"),
-    (EVENTS, {"category": "c", "name": "n", "from": START, "to": START + SECOND}, "category"),
-    (EVENTS, {"from": START, "to": START + SECOND}, "occurred_at"),
-    (ERRORS, {"from": START, "to": START + SECOND}, "received_at"),
-    (ERRORS, {"code": "bad_value"}, "codes"),
-    (SESSIONS, {"from": START, "to": START + SECOND}, "started_at"),
-]
-
-
-@pytest.mark.parametrize(("listing", "given", "column"), INDEXED)
-async def test_a_listing_uses_an_index(settings: Settings, listing: Listing, given: Any, column: str) -> None:
-    with psycopg.connect(settings.dsn) as connection:
-        connection.execute(_MANY_EVENTS, {"start": START})
-        connection.execute("analyze eye.events")
-        connection.execute("set enable_seqscan = off")
-        query = b"explain (format json) " + listing.sql(given).encode()
-        plan = connection.execute(query, {**given, "limit": 10}).fetchone()
-
-    assert re.search(rf'"(Index|Recheck) Cond": "[^"]*{column}', json.dumps(plan))
-
-
-async def test_a_page_further_on_is_found_by_the_index(settings: Settings) -> None:
-    given = {"session_id": "s", "moment": START, "id": str(uuid.UUID(int=1)), "application": "shop", "limit": 10}
-    with psycopg.connect(settings.dsn) as connection:
-        connection.execute("set enable_seqscan = off")
-        query = b"explain (format json) " + EVENTS.sql({"session_id": "s"}, resumed=True).encode()
-        plan = json.dumps(connection.execute(query, given).fetchone())
-
-    assert re.search(r'"Index Cond": "[^"]*session_id[^"]*ROW\([^"]*occurred_at, [^"]*event_id\) >=', plan)

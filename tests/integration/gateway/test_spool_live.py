@@ -6,26 +6,20 @@ import asyncio
 import json
 import os
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 from aiokafka import TopicPartition
 
 from eye.local.choice import Kafka
-from eye.operations.topics import create_topics
 from gateway.app import build_app
 from gateway.metrics import Metrics
 from gateway.outgoing import Outcome, OutgoingRecord
 from gateway.publish.publisher import Publisher
 from schemas.settings import Settings, SettingsError
 from schemas.topics import topic_names
+from tests.integration.gateway.outage_sender import Sender, check, is_drained, is_unreachable, readiness
 from tests.integration.gateway.test_json_builders import (
-    AUTHORIZED,
     a_gateway,
     all_records,
     an_event,
@@ -33,76 +27,6 @@ from tests.integration.gateway.test_json_builders import (
     is_ready,
     post,
 )
-from tests.support.pipeline import EyeProcess
-from tests.support.stopwatch import Stopwatch
-
-
-@pytest.fixture
-def there(settings: Settings, broker: Kafka) -> Settings:
-    """Return a deployment on a broker that may be broken, with a spool of its own."""
-    made = settings.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
-    asyncio.run(create_topics(made))
-    return made
-
-
-class Sender:
-    """Sends numbered events of some sessions; knows which were accepted."""
-
-    def __init__(self, client: ClientSession, prefix: str = "") -> None:
-        self._client = client
-        self._prefix = prefix
-        self.sent = 0
-        self.accepted: list[tuple[str, int]] = []
-        self.slowest = 0.0
-
-    def go_on(self, client: ClientSession) -> None:
-        """Send what comes to another gateway."""
-        self._client = client
-
-    async def send(self, count: int = 10) -> int:
-        """Send events in one request; returns the status."""
-        events = []
-        for _ in range(count):
-            self.sent += 1
-            event_id = f"{self._prefix}{self.sent}"
-            events.append(an_event(session_id=f"{self._prefix}s{self.sent % 5}", event_id=event_id, number=self.sent))
-        watch = Stopwatch()
-        status, answer = await post(self._client, events)
-        self.slowest = max(self.slowest, watch.seconds)
-        self.accepted += [
-            (event["session_id"], event["number"])
-            for event, result in zip(events, answer["results"], strict=True)
-            if result["status"] == "ok"
-        ]
-        return status
-
-
-def by_session(records: list[Any]) -> dict[str, list[int]]:
-    """Return the numbers of each session's events in the order of the topic, each when it came first."""
-    found: defaultdict[str, list[int]] = defaultdict(list)
-    for record in records:
-        number = json.loads(record.value)["number"]
-        if number not in found[record.key.decode()]:
-            found[record.key.decode()].append(number)
-    return found
-
-
-def check(records: list[Any], accepted: list[tuple[str, int]], *, doubled: int = 0) -> None:
-    """All that was accepted is there, in order, and at most so many records twice."""
-    found = by_session(records)
-    assert {session: sorted(numbers) for session, numbers in found.items()} == found
-    assert set(accepted) <= {(session, number) for session, numbers in found.items() for number in numbers}
-    assert len(records) - sum(map(len, found.values())) <= doubled
-
-
-async def readiness(client: ClientSession) -> tuple[int, dict[str, Any]]:
-    async with client.get("/readyz") as answer:
-        return answer.status, await answer.json()
-
-
-async def is_drained(client: ClientSession) -> bool:
-    _, found = await readiness(client)
-    return bool(found["checks"]["kafka"] == "ok" and found["spool"]["records"] == 0)
 
 
 async def test_events_taken_while_kafka_is_away_arrive_once_in_order(there: Settings, broker: Kafka) -> None:
@@ -205,112 +129,6 @@ async def test_a_producer_that_broke_for_good_delays_its_events_only(there: Sett
     assert publisher._connection.producer is not broken
     await publisher.stop()
     assert len(await all_records(there)) == 3
-
-
-@asynccontextmanager
-async def a_process(settings: Settings, number: int = 1) -> AsyncIterator[tuple[EyeProcess, ClientSession]]:
-    """Lend a gateway in a process of its own, and a client of it."""
-    process = EyeProcess("gateway", number, settings, settings.data_dir / "logs")
-    process.start()
-    try:
-        async with ClientSession(process.url, headers=AUTHORIZED) as client:
-            await eventually(lambda: is_alive(client))
-            yield process, client
-    finally:
-        process.kill()
-
-
-async def is_alive(client: ClientSession) -> bool:
-    try:
-        async with client.get("/healthz") as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-async def test_a_killed_gateways_spool_is_drained_before_newer_events(there: Settings, broker: Kafka) -> None:
-    async with a_process(there) as (process, client):
-        await eventually(lambda: is_drained(client))
-        sender = Sender(client)
-        assert await sender.send() == 202
-        broker.kill()
-        assert [await sender.send() for _ in range(20)] == [202] * 20
-        process.kill()
-
-    async with a_process(there, 2) as (_, client):
-        assert (await readiness(client))[1]["spool"]["records"] == 200
-        sender.go_on(client)
-        assert [await sender.send() for _ in range(5)] == [202] * 5
-        await asyncio.to_thread(broker.start)
-        await eventually(lambda: is_drained(client))
-
-    assert len(sender.accepted) == 260
-    # what was under way when the broker was killed may be there twice
-    check(await all_records(there), sender.accepted, doubled=10)
-
-
-async def test_a_gateway_killed_while_it_drains_loses_nothing(there: Settings, broker: Kafka) -> None:
-    broker.kill()
-    async with a_process(there) as (process, client):
-        sender = Sender(client)
-        assert [await sender.send(100) for _ in range(40)] == [202] * 40
-        await asyncio.to_thread(broker.start)
-        await eventually(lambda: has_fewer(client, 4_000))
-        process.kill()
-
-    async with a_process(there, 2) as (_, client):
-        await eventually(lambda: is_drained(client))
-
-    check(await all_records(there), sender.accepted, doubled=4_000)
-
-
-async def has_fewer(client: ClientSession, count: int) -> bool:
-    return bool((await readiness(client))[1]["spool"]["records"] < count)
-
-
-async def test_a_running_gateway_takes_over_what_a_killed_one_spooled(there: Settings, broker: Kafka) -> None:
-    async with a_gateway(there) as survivor:
-        async with a_process(there) as (process, client):
-            broker.kill()
-            await eventually(lambda: is_unreachable(survivor))
-            await eventually(lambda: is_unreachable(client))
-            sender, other = Sender(client, "killed-"), Sender(survivor, "other-")
-            for _ in range(5):
-                assert await sender.send() == await other.send() == 202
-            assert (await readiness(survivor))[1]["spool"]["records"] == 50
-            process.kill()
-        await eventually(lambda: has_spooled(survivor, 100))
-        assert await other.send() == 202
-        await asyncio.to_thread(broker.start)
-        await eventually(lambda: is_drained(survivor))
-
-    check(await all_records(there), sender.accepted + other.accepted)
-
-
-async def has_spooled(client: ClientSession, count: int) -> bool:
-    return bool((await readiness(client))[1]["spool"]["records"] == count)
-
-
-async def is_unreachable(client: ClientSession) -> bool:
-    return bool((await readiness(client))[1]["checks"]["kafka"] != "ok")
-
-
-async def test_sigterm_leaves_the_spool_to_the_next_gateway(there: Settings, broker: Kafka) -> None:
-    async with a_process(there) as (process, client):
-        await eventually(lambda: is_drained(client))
-        sender = Sender(client)
-        assert await sender.send() == 202
-        broker.kill()
-        assert [await sender.send() for _ in range(5)] == [202] * 5
-        watch = Stopwatch()
-        await asyncio.to_thread(process.stop, 15)
-        assert (process.exit_code(), watch.seconds < 15) == (0, True)
-
-    await asyncio.to_thread(broker.start)
-    async with a_gateway(there) as client:
-        await eventually(lambda: is_drained(client))
-
-    check(await all_records(there), sender.accepted, doubled=10)
 
 
 async def test_a_full_spool_says_come_again_until_there_is_room(there: Settings, broker: Kafka) -> None:

@@ -9,18 +9,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from pydantic import SecretStr
 
 from schemas.record import RawRecord, Record
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from sinks.group_commit import MAX_RECORDS
-from sinks.postgres.pool import Pool, make_pool
+from sinks.postgres.pool import Pool
 from sinks.table_topics import partition_works
 from sinks.tables.refusals import ALWAYS_SET_ASIDE, TooManyRefused
 from stream.runner.chunk import Chunk
 from stream.runner.work import PartitionWork, PositionMoved
-from tests.integration.sinks.test_table_partition import a_registry, read, refused_events
+from tests.integration.sinks.event_rows import a_registry, read, refused_events
 from tests.unit.sinks.test_binary_builders import (
     a_record,
     a_rejected_event,
@@ -32,12 +31,6 @@ from tests.unit.sinks.test_binary_builders import (
 
 TOPICS = topic_names(Settings())
 PARTITIONS = 4
-
-
-@pytest.fixture
-async def pool(dsn: str) -> AsyncIterator[Pool]:
-    async with make_pool(Settings(postgres_dsn=SecretStr(dsn))) as pool:
-        yield pool
 
 
 class SinkWorker:

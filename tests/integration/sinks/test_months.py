@@ -8,11 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import AsyncConnection
-from pydantic import SecretStr
 
-from schemas.settings import Settings
 from sinks.months import AHEAD_MONTHS, make_partitions
-from sinks.postgres.pool import Pool, make_pool
+from sinks.postgres.pool import Pool
 from sinks.tables.corrections import event_writer
 from sinks.tables.events import event_rows
 from tests.unit.sinks.test_binary_builders import MOMENT, a_verdict_record, an_accepted_event
@@ -27,12 +25,6 @@ select relname, count(*) from eye.events join pg_class on pg_class.oid = events.
 async def connection(dsn: str) -> AsyncIterator[AsyncConnection]:
     async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
         yield connection
-
-
-@pytest.fixture
-async def pool(dsn: str) -> AsyncIterator[Pool]:
-    async with make_pool(Settings(postgres_dsn=SecretStr(dsn))) as pool:
-        yield pool
 
 
 def month(ahead: int) -> datetime:

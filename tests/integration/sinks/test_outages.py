@@ -20,7 +20,7 @@ from sinks.postgres.migrate import migrate
 from sinks.postgres.pool import make_pool
 from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions, PartitionStatus
-from tests.integration.sinks.test_table_partition import event_work, refused_events
+from tests.integration.sinks.event_rows import event_work, refused_events
 from tests.support.pipeline import poll
 from tests.unit.sinks.test_binary_builders import a_chunk, events
 

@@ -26,8 +26,8 @@ from sinks.postgres.pool import lend, make_pool
 from sinks.retention import Policy, take_out_expired
 from sinks.table_topics import partition_works
 from tests.integration.gateway.test_json_builders import a_gateway
+from tests.integration.sinks.event_rows import a_registry
 from tests.integration.sinks.test_group_commit import a_chunk
-from tests.integration.sinks.test_table_partition import a_registry
 from tests.support.pipeline import poll
 from tests.unit.sinks.test_binary_builders import a_rejected_event, a_session_record, a_verdict_record, events
 

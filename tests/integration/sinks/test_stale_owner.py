@@ -19,7 +19,7 @@ from sinks.postgres.pool import Pool, make_pool
 from sinks.table_partition import TablePartition
 from sinks.tables.events import COPY_EVENTS, EventRow, EventWriter
 from stream.runner.work import PositionMoved
-from tests.integration.sinks.test_table_partition import event_work, position_and_rows
+from tests.integration.sinks.event_rows import event_work, position_and_rows
 from tests.unit.sinks.test_binary_builders import a_chunk, events
 
 ROLE = "eye_test_other_role"

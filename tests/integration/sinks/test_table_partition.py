@@ -3,78 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from schemas.record import RawRecord
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from sinks.group_commit import GroupCommit
-from sinks.metrics import SinkMetrics
 from sinks.postgres.migrate import migrate
 from sinks.postgres.pool import Pool, lend, make_pool
-from sinks.table_partition import TablePartition
 from sinks.table_topics import partition_works
-from sinks.tables.corrections import event_writer
-from sinks.tables.events import EventRow, EventWriter, event_rows
-from sinks.tables.refusals import TooManyRefused, set_aside, skip
-from sinks.tables.sessions import SessionWriter, session_rows
-from sinks.tables.table import Table
-from sinks.tables.writer import Writer
+from sinks.tables.events import EventWriter
 from stream.runner.work import PositionMoved
+from tests.integration.sinks.event_rows import a_registry, event_work, position_and_rows, read
 from tests.support.servers import Infra
 from tests.unit.sinks.test_binary_builders import (
     a_chunk,
-    a_rejected_event,
-    a_session_record,
-    a_verdict_record,
-    an_accepted_event,
     events,
 )
-
-
-@pytest.fixture
-async def pool(dsn: str) -> AsyncIterator[Pool]:
-    async with make_pool(Settings(postgres_dsn=SecretStr(dsn))) as pool:
-        yield pool
-
-
-def event_work(
-    pool: Pool,
-    *,
-    earliest: int = 0,
-    end: int = 1_000_000,
-    writer: Writer[EventRow] | None = None,
-    max_refused_share: float = 0.5,
-) -> TablePartition[EventRow]:
-    async def bounds() -> tuple[int, int]:
-        return earliest, end
-
-    table = Table("events", "events", event_rows, writer or event_writer(), set_aside)
-    return TablePartition(pool, a_registry(), table, "some.topic", 0, bounds, max_refused_share, GroupCommit(pool))
-
-
-def a_registry() -> SinkMetrics:
-    return SinkMetrics(CollectorRegistry())
-
-
-async def read(pool: Pool, query: str) -> list[Any]:
-    async with lend(pool) as connection:
-        return await (await connection.execute(query)).fetchall()
-
-
-async def position_and_rows(pool: Pool) -> tuple[int, int, int]:
-    """Return next_offset, row_count and the number of events."""
-    [(next_offset, row_count)] = await read(pool, "select next_offset, row_count from eye.sink_positions")
-    [(stored,)] = await read(pool, "select count(*) from eye.events")
-    return next_offset, row_count, stored
 
 
 async def until(ask: Callable[[], Awaitable[Any]]) -> Any:
@@ -263,117 +213,6 @@ async def end_connections_that_wait_for_a_standby(dsn: str) -> None:
     end = "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'"
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         await until(ended)
-
-
-async def test_a_row_that_postgres_refuses_costs_only_itself(pool: Pool) -> None:
-    bad = [
-        a_verdict_record(an_accepted_event(data=b'{"a": "\\u0000"}'), offset=3),
-        a_verdict_record(an_accepted_event(data=b'{"n": 1e999999}'), offset=7),
-        a_verdict_record(an_accepted_event(session_id="nul \0 nul"), offset=8),
-    ]
-    records: list[RawRecord] = [*events(20)]
-    for record in bad:
-        records[record.offset] = record
-    work = event_work(pool)
-    await work.open()
-
-    await work.process(a_chunk(records))
-
-    assert await position_and_rows(pool) == (20, 17, 17)
-    aside = await read(
-        pool, "select codes, errors->0->>'path', raw, source_offset from eye.rejected_events order by source_offset"
-    )
-    values = [(record.value or b"").decode() for record in bad]
-    assert aside == [(["bad_value"], "$", v, r.offset * 10) for v, r in zip(values, bad, strict=True)]
-    reasons = [r for (r,) in await read(pool, "select errors->0->>'message' from eye.rejected_events")]
-    assert all(reasons)
-
-
-def refused_events(number: int) -> list[Any]:
-    return [a_verdict_record(an_accepted_event(data=b'{"a": "\\u0000"}'), offset=offset) for offset in range(number)]
-
-
-async def test_a_chunk_that_is_mostly_refused_is_not_set_aside(pool: Pool) -> None:
-    work, records = event_work(pool, max_refused_share=0.4), [*refused_events(50), *events(60)[50:]]
-    await work.open()
-
-    with pytest.raises(TooManyRefused, match=r"24 of the 60 records from some.topic:0:0 .*\\u0000 cannot be converted"):
-        await work.process(a_chunk(records))
-
-    assert await position_and_rows(pool) == (0, 0, 0)
-    assert await read(pool, "select * from eye.rejected_events") == []
-
-
-async def test_values_that_no_stream_wrote_count_among_the_refused(pool: Pool) -> None:
-    foreign = [a_verdict_record(a_rejected_event(raw="\x01"), offset=offset) for offset in range(11)]
-    work = event_work(pool)
-    await work.open()
-
-    with pytest.raises(TooManyRefused):
-        await work.process(a_chunk(foreign))
-
-    assert await read(pool, "select * from eye.rejected_events") == []
-
-
-@pytest.mark.parametrize(("number", "share"), [(10, 0.0), (12, 1.0)])
-async def test_a_few_refused_records_are_set_aside_and_many_on_demand(pool: Pool, number: int, share: float) -> None:
-    work = event_work(pool, max_refused_share=share)
-    await work.open()
-
-    await work.process(a_chunk(refused_events(number)))
-
-    assert await position_and_rows(pool) == (number, 0, 0)
-    assert await read(pool, "select count(*) from eye.rejected_events") == [(number,)]
-
-
-async def test_a_refused_event_may_come_again_mended(pool: Pool) -> None:
-    event_id = "order-17"
-    work = event_work(pool)
-    await work.open()
-    await work.process(a_chunk([a_verdict_record(an_accepted_event(event_id=event_id, data=b'{"a": "\\u0000"}'))]))
-
-    await work.process(a_chunk([a_verdict_record(an_accepted_event(event_id=event_id))], start=1))
-
-    assert await position_and_rows(pool) == (2, 1, 1)
-
-
-async def test_a_value_that_no_stream_wrote_is_set_aside(pool: Pool) -> None:
-    [good] = events(1)
-    foreign = a_verdict_record(a_rejected_event(raw="\x01"), offset=1)
-    work = event_work(pool)
-    await work.open()
-
-    await work.process(a_chunk([good, foreign]))
-
-    assert await position_and_rows(pool) == (2, 1, 1)
-    assert await read(pool, "select codes from eye.rejected_events") == [(["bad_value"],)]
-
-
-async def test_a_missing_partition_is_no_fault_of_the_events(pool: Pool) -> None:
-    work = event_work(pool)
-    await work.open()
-    async with lend(pool) as connection:
-        await connection.execute("alter table eye.events detach partition eye.events_default")
-
-    with pytest.raises(psycopg.errors.CheckViolation):
-        await work.process(a_chunk(events(3)))
-
-    assert await position_and_rows(pool) == (0, 0, 0)
-    assert await read(pool, "select * from eye.rejected_events") == []
-
-
-async def test_a_refused_summary_is_skipped_and_logged(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
-    async def bounds() -> tuple[int, int]:
-        return 0, 2
-
-    table = Table("sessions", "sessions", session_rows, SessionWriter(), skip)
-    work = TablePartition(pool, a_registry(), table, "some.topic", 0, bounds, 0.5, GroupCommit(pool))
-    await work.open()
-
-    await work.process(a_chunk([a_session_record("nul \0 nul", offset=0), a_session_record("s2", offset=1)]))
-
-    assert await read(pool, "select session_id from eye.sessions") == [("s2",)]
-    assert "some.topic:0:0 is skipped" in caplog.text
 
 
 async def test_each_topic_has_its_table(pool: Pool, dsn: str) -> None:

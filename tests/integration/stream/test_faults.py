@@ -20,8 +20,8 @@ from stream.partition import StreamPartition
 from stream.runner.chunk import Chunk
 from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions
+from tests.integration.stream.raw_partition import ids, send, the_work, values
 from tests.integration.stream.test_checkpoint_live import PARTITION, committed_offset
-from tests.integration.stream.test_partition import ids, send, the_work, values
 from tests.support.builders import TRACEPARENT, a_raw_record, an_event
 
 MOODY = '''

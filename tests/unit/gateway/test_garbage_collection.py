@@ -11,7 +11,7 @@ import pytest
 from gateway import garbage_collection
 from gateway.garbage_collection import THRESHOLDS, tune
 from gateway.metrics import Metrics
-from tests.unit.gateway.test_fast_path_cost import post
+from tests.unit.gateway.connections.test_fast_path_cost import post
 
 __all__ = ["post"]
 

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions
 from stream.runner.worker import Worker, WorkerCrashed
-from tests.unit.stream.test_partitions import ONE, FakeWork
+from tests.unit.stream.fake_work import ONE, FakeWork
 
 
 class FakeSignal:

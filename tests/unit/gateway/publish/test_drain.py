@@ -17,8 +17,8 @@ from gateway.spool.record import Spooled
 from gateway.spool.segments import Piece
 from gateway.spool.spool import Spool
 from schemas.settings import Settings
-from tests.unit.gateway.batch import Batch
-from tests.unit.gateway.test_segment import a_record, entries, numbered
+from tests.unit.gateway.publish.batch import Batch
+from tests.unit.gateway.spool.test_segment import a_record, entries, numbered
 
 
 class Kafka:

@@ -16,8 +16,8 @@ from gateway.publish.sender import TooLargeForTopic, Undelivered
 from gateway.spool.segments import Cursor
 from gateway.spool.spool import Spool
 from schemas.settings import Settings
-from tests.unit.gateway.batch import Batch
-from tests.unit.gateway.test_segment import a_record, numbered
+from tests.unit.gateway.publish.batch import Batch
+from tests.unit.gateway.spool.test_segment import a_record, numbered
 
 DURABLE, RETRY, TOO_LARGE = Outcome.DURABLE, Outcome.RETRY, Outcome.TOO_LARGE
 

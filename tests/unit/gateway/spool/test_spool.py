@@ -13,7 +13,7 @@ from gateway.spool.record import Spooled
 from gateway.spool.segments import Cursor
 from gateway.spool.spool import Spool
 from schemas.settings import Settings
-from tests.unit.gateway.test_segment import entries, numbered
+from tests.unit.gateway.spool.test_segment import entries, numbered
 
 
 @pytest.fixture

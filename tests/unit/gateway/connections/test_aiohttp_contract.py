@@ -12,9 +12,7 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 
 from gateway.connections.client_connections import ClientConnection
-from tests.unit.gateway.test_fast_path import Door, door
-
-__all__ = ["door"]
+from tests.unit.gateway.connections.one_connection import Door
 
 HANDLER_ATTRIBUTES = (
     "_buffer_paused",

@@ -17,7 +17,7 @@ from eye.operations.keys import add_key
 from gateway.app import build_app
 from gateway.context import GATEWAY
 from schemas.settings import Settings
-from tests.unit.gateway.test_fast_path import Wire
+from tests.unit.gateway.connections.one_connection import Wire
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = tuple(str(ROOT / name) for name in ("gateway", "schemas"))

@@ -200,7 +200,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from gateway.spool.segments import Segments
-from tests.unit.gateway.test_segment import TOPIC, entries
+from tests.unit.gateway.spool.test_segment import TOPIC, entries
 files = Segments(Path(sys.argv[1]), TOPIC)
 files.append(entries(b"1", b"2"))
 print("ready", flush=True)
