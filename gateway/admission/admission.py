@@ -29,8 +29,17 @@ BUSY_REQUESTS = 50
 """With fewer requests than this, and a quarter of the bytes, a lag is not of our making."""
 
 
+UNKNOWN_SHARE = 0.25
+"""The share of requests, and of bytes, that senders may hold whose key is still on its way."""
+
+NOBODY = Grant("", frozenset())
+"""What is granted to a sender that has not shown its key yet: nothing."""
+
+_OVERLOADED = "Too many requests are under way: send it again."
+
+
 class Permit(msgspec.Struct):
-    """One admitted request: the grant of its key, and the bytes it is charged with."""
+    """One admitted request: the grant of its key, or NOBODY before that is known, and the bytes it is charged with."""
 
     grant: Grant
     bytes: int = 0
@@ -52,6 +61,7 @@ class Admission:
         self.bytes = 0
         self._draining = False
         self._without_permit = 0
+        self._unknown_requests = self._unknown_bytes = 0
         self._none_left = asyncio.Event()
         self._tick_due = float("inf")
         metrics.requests_under_way.set_function(lambda: self.requests)
@@ -63,11 +73,25 @@ class Admission:
         Raises Unauthorized, Forbidden, or Overloaded where too many are admitted or the event loop lags.
         """
         grant = authorize(self._keys, headers, scopes)
-        is_busy = self.requests >= BUSY_REQUESTS or self.bytes > self.max_bytes / 4
-        if self.requests >= self.max_requests or (is_busy and time.monotonic() > self._tick_due + LATE_SECONDS):
-            raise Overloaded("Too many requests are under way: send it again.")
-        self.requests += 1
+        self._begin()
         return Permit(grant)
+
+    def admit_unknown(self) -> Permit:
+        """Admit a request whose key is in its body; `identify` it as soon as that is read.
+
+        Those without a known key hold a small share of what all may hold. Raises Overloaded beyond it.
+        """
+        if self._unknown_requests >= self.max_requests * UNKNOWN_SHARE:
+            raise Overloaded(_OVERLOADED)
+        self._begin()
+        self._unknown_requests += 1
+        return Permit(NOBODY)
+
+    def identify(self, permit: Permit, headers: Mapping[str, str], scopes: frozenset[Scope]) -> None:
+        """Give the permit of an unknown sender the grant of its key. Raises Unauthorized or Forbidden."""
+        grant = authorize(self._keys, headers, scopes)
+        self._forget_unknown(permit)
+        permit.grant = grant
 
     def check_rate(self, permit: Permit) -> None:
         """Raise RateLimited where the key may send no event now: reading the body would be in vain."""
@@ -82,6 +106,11 @@ class Admission:
         others = self.bytes - permit.bytes
         if others and self.bytes + size > self.max_bytes:
             raise Overloaded("Too many events are under way: send them again.")
+        if permit.grant is NOBODY:
+            unknown = self._unknown_bytes - permit.bytes
+            if unknown and self._unknown_bytes + size > self.max_bytes * UNKNOWN_SHARE:
+                raise Overloaded(_OVERLOADED)
+            self._unknown_bytes += size
         permit.bytes += size
         self.bytes += size
         if events and permit.grant.limits:
@@ -91,6 +120,7 @@ class Admission:
         """End a request, and free all that it was charged with."""
         self.requests -= 1
         self.bytes -= permit.bytes
+        self._forget_unknown(permit)
         self._ended()
 
     def enter(self) -> None:
@@ -115,6 +145,17 @@ class Admission:
         while True:
             self._tick_due = time.monotonic() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
+
+    def _begin(self) -> None:
+        is_busy = self.requests >= BUSY_REQUESTS or self.bytes > self.max_bytes / 4
+        if self.requests >= self.max_requests or (is_busy and time.monotonic() > self._tick_due + LATE_SECONDS):
+            raise Overloaded(_OVERLOADED)
+        self.requests += 1
+
+    def _forget_unknown(self, permit: Permit) -> None:
+        if permit.grant is NOBODY:
+            self._unknown_requests -= 1
+            self._unknown_bytes -= permit.bytes
 
     def _ended(self) -> None:
         if self._draining and not (self.requests or self._without_permit):

@@ -31,6 +31,17 @@ class Span(NamedTuple):
     end: int
 
 
+def text_of(value: bytes) -> str:
+    """Return bytes as text; those that are no UTF-8 are kept, for `surrogateescape` to bring back."""
+    return value.decode("utf-8", "surrogateescape")
+
+
+def nothing_follows(text: str, end: int) -> None:
+    """Raise ValueError where a document goes on after its end."""
+    if end != len(text):
+        raise ValueError(f"something follows its end, at character {end}")
+
+
 def skip_space(text: str, at: int) -> int:
     """Return where the white space that may begin at `at` ends."""
     match = _SPACE.match(text, at)
@@ -98,6 +109,18 @@ def end_of_value(text: str, start: int) -> int:
         return json_reader.read_at(text, start)[1]
     except json_reader.TooDeep:
         return _end_of_brackets(text, start)
+
+
+def depth(text: str) -> int:
+    """Return how deep a document's arrays and objects are nested; 0 for a text or a number."""
+    deepest = now = 0
+    for token in _BRACKET.finditer(text):
+        if token[0] in ("[", "{"):
+            now += 1
+            deepest = max(deepest, now)
+        elif token[0] in ("]", "}"):
+            now -= 1
+    return deepest
 
 
 def _end_of_brackets(text: str, start: int) -> int:

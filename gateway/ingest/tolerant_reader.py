@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gateway.ingest import json_scanner
+from gateway.ingest.json_scanner import nothing_follows, text_of
 from schemas.event import text_fault
 from schemas.json_reader import Violations
 from schemas.verdict import Code, Violation
@@ -27,7 +28,7 @@ def split(body: bytes, max_events: int) -> list[bytes] | None:
 
     Raises ValueError where it is no JSON, json_scanner.TooManyElements beyond the limit.
     """
-    text = _text(body)
+    text = text_of(body)
     found = _spans(text, max_events)
     if found is None:
         return None
@@ -36,7 +37,7 @@ def split(body: bytes, max_events: int) -> list[bytes] | None:
 
 def read_ids(value: bytes) -> EventIds:
     """Read the ids of an event from any bytes."""
-    text, found = _text(value), Violations()
+    text, found = text_of(value), Violations()
     session_id = event_id = None
     try:
         parts = _members(text)
@@ -51,14 +52,10 @@ def read_ids(value: bytes) -> EventIds:
     return EventIds(session_id, event_id, list(found.values()))
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "surrogateescape")
-
-
 def _spans(text: str, max_events: int) -> list[json_scanner.Span] | None:
     if text.startswith("["):
         spans, end = json_scanner.elements(text, 0, max_events)
-        _nothing_follows(text, end)
+        nothing_follows(text, end)
         return spans
     parts = _members(text)
     if parts is None or "session_id" in parts or "events" not in parts or text[parts["events"].start] != "[":
@@ -72,13 +69,8 @@ def _members(text: str) -> dict[str, json_scanner.Span] | None:
         parts, end = json_scanner.members(text, 0)
     else:
         parts, end = None, json_scanner.end_of_value(text, 0)
-    _nothing_follows(text, end)
+    nothing_follows(text, end)
     return parts
-
-
-def _nothing_follows(text: str, end: int) -> None:
-    if end != len(text):
-        raise ValueError(f"something follows its end, at character {end}")
 
 
 def _session_id(text: str, parts: dict[str, json_scanner.Span], found: Violations) -> str | None:

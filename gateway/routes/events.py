@@ -41,9 +41,9 @@ async def post_events(request: web.Request) -> web.Response:
     """
     gateway, application = request.app[GATEWAY], request[GRANT].application
     parsed = await _read(request)
-    _identify(application, parsed.items, request.headers.get("Idempotency-Key"))
+    identify_events(application, parsed.items, request.headers.get("Idempotency-Key"))
     strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
-    body = await store_events(gateway, application, parsed, _traceparent(request), strict=strict)
+    body = await store_events(gateway, application, parsed, traceparent_of(request), strict=strict)
     headers = _STRICT_APPLIED if strict else None
     return web.Response(status=202, body=body, content_type="application/json", headers=headers)
 
@@ -52,8 +52,8 @@ async def validate_events(request: web.Request) -> web.Response:
     """Judge the events of a request by the stream's rules; nothing is stored."""
     gateway = request.app[GATEWAY]
     parsed = await _read(request)
-    _identify(request[GRANT].application, parsed.items, request.headers.get("Idempotency-Key"))
-    records = make_records(request[GRANT].application, parsed.items, _traceparent(request))
+    identify_events(request[GRANT].application, parsed.items, request.headers.get("Idempotency-Key"))
+    records = make_records(request[GRANT].application, parsed.items, traceparent_of(request))
     await _judge_all(gateway, parsed.items, records)
     return web.Response(body=_encode(_answer(parsed.items)), content_type="application/json")
 
@@ -67,7 +67,7 @@ async def _read(request: web.Request) -> ParsedBody:
     return parsed
 
 
-def _identify(application: str, items: Sequence[Item], key: str | None) -> None:
+def identify_events(application: str, items: Sequence[Item], key: str | None) -> None:
     """Give the events without an event_id one that a retried request with the same Idempotency-Key gives them again.
 
     Raises BadRequest for a key that is no text of 1 to 128 printable characters.
@@ -89,7 +89,19 @@ async def store_events(
     `traceparent` as it was sent; `strict`: an event that breaks a rule of the stream is not accepted.
     Raises a Problem, with the same results, when none of them could be accepted.
     """
-    items = parsed.items
+    answer = await make_durable(gateway, application, parsed.items, traceparent, strict=strict)
+    if not answer.accepted:
+        raise _refusal(parsed, answer)
+    return _encode(answer)
+
+
+async def make_durable(
+    gateway: Gateway, application: str, items: Sequence[Item], traceparent: str, *, strict: bool = False
+) -> Answer:
+    """Make the events that are `ok` durable, count all of them, and return what became of each.
+
+    The way of every event into the raw topic, whatever format it came in.
+    """
     records = make_records(application, items, traceparent)
     if strict:
         await _judge_all(gateway, items, records)
@@ -103,10 +115,7 @@ async def store_events(
             if item.status is OK and (outcome := next(outcomes)) is not _DURABLE:
                 _note_failure(item, record, outcome)
     _count(gateway.metrics, application, items)
-    answer = _answer(items)
-    if not answer.accepted:
-        raise _refusal(parsed, answer)
-    return _encode(answer)
+    return _answer(items)
 
 
 def _note_failure(item: Item, record: OutgoingRecord, outcome: Outcome) -> None:
@@ -117,7 +126,8 @@ def _note_failure(item: Item, record: OutgoingRecord, outcome: Outcome) -> None:
     item.status, item.errors = Status.TOO_LARGE, [Violation(Code.TOO_LARGE, "$", message)]
 
 
-def _traceparent(request: web.Request) -> str:
+def traceparent_of(request: web.Request) -> str:
+    """Return the traceparent that a request's events carry; empty where nobody sent one."""
     return request[TRACED_AS] if TRACED_AS in request else request.headers.get(TRACEPARENT, "")
 
 

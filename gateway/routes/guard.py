@@ -10,7 +10,7 @@ from aiohttp.typedefs import Middleware
 from multidict import CIMultiDict
 
 from gateway.access.api_keys import Scope
-from gateway.access.authorization import Access
+from gateway.access.authorization import Access, presented_key
 from gateway.admission.admission import Admission
 from gateway.connections.client_connections import Clients
 from gateway.context import GATEWAY, GRANT, PERMIT
@@ -18,14 +18,22 @@ from gateway.metrics import Metrics
 from gateway.problems import SERVER, ExpectationFailed, Handler, RateLimited, problem_response
 
 
-def guarded(handler: Handler, access: Access) -> Handler:
-    """Return the handler behind its guard; it finds `request[PERMIT]` and `request[GRANT]`."""
+def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False) -> Handler:
+    """Return the handler behind its guard; it finds `request[PERMIT]` and `request[GRANT]`.
+
+    `key_may_follow`: a request without a key in its head is let through without a grant; the handler has to
+    `identify` it by what it finds in the body.
+    """
     scopes = access.value or frozenset()
 
     async def guard(request: web.Request) -> web.StreamResponse:
         gateway = request.app[GATEWAY]
-        permit = request[PERMIT] = gateway.admission.admit(_with_key(request, scopes), scopes)
-        request[GRANT] = permit.grant
+        headers = _with_key(request, scopes)
+        if key_may_follow and presented_key(headers) is None:
+            permit = request[PERMIT] = gateway.admission.admit_unknown()
+        else:
+            permit = request[PERMIT] = gateway.admission.admit(headers, scopes)
+            request[GRANT] = permit.grant
         try:
             return await handler(request)
         except RateLimited:
@@ -37,11 +45,23 @@ def guarded(handler: Handler, access: Access) -> Handler:
     return guard
 
 
+def identify(request: web.Request, key: str | None, access: Access) -> None:
+    """Give a request the grant of the key that came in its body. Raises Unauthorized or Forbidden."""
+    permit, scopes = request[PERMIT], access.value or frozenset()
+    request.app[GATEWAY].admission.identify(permit, _presenting(request, key or ""), scopes)
+    request[GRANT] = permit.grant
+
+
 def _with_key(request: web.Request, scopes: frozenset[Scope]) -> Mapping[str, str]:
     """Return the headers of a request; one that sends events may have its key in the query, as a beacon must."""
     key = request.query.get("key")
     if not key or Scope.WRITE not in scopes or hdrs.AUTHORIZATION in request.headers:
         return request.headers
+    return _presenting(request, key)
+
+
+def _presenting(request: web.Request, key: str) -> CIMultiDict[str]:
+    """Return the headers of a request as if they had this key."""
     headers = CIMultiDict(request.headers)
     headers["X-API-Key"] = key
     return headers
