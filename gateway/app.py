@@ -17,6 +17,8 @@ from gateway.admission.admission import Admission
 from gateway.connections.client_connections import Clients
 from gateway.context import GATEWAY, Gateway
 from gateway.ingest.body import BodyReader
+from gateway.ingest.formats.format import Format
+from gateway.ingest.formats.registry import FORMATS
 from gateway.metrics import Metrics
 from gateway.outgoing import RECORD_OVERHEAD
 from gateway.problems import Handler, answer_problems
@@ -30,6 +32,7 @@ from gateway.routes.cors import allow_origins
 from gateway.routes.docs import DocsPage
 from gateway.routes.events import post_events, validate_events
 from gateway.routes.fast_path import FastPath
+from gateway.routes.formats import answering_problems, get_segment_settings, receiver
 from gateway.routes.guard import check_expectation, guarded, track_requests
 from gateway.routes.health import get_healthz, get_metrics, get_readyz
 from gateway.routes.openapi import openapi
@@ -49,12 +52,13 @@ from schemas.spans import Spans
 
 
 class Route(NamedTuple):
-    """One call of the gateway."""
+    """One call of the gateway. `format`: it is another sender's, whose key may be in the body."""
 
     method: str
     path: str
     handler: Handler
     access: Access
+    format: Format | None = None
 
 
 def build_app(
@@ -93,12 +97,18 @@ def build_app(
     if spans is None:
         clients.fast_path = FastPath(app[GATEWAY])
     for route in _routes(app[GATEWAY], spans):
-        handler = route.handler if route.access is Access.OPEN else guarded(route.handler, route.access)
-        app.router.add_route(route.method, route.path, handler, expect_handler=check_expectation)
-        if route.method == "GET":
-            app.router.add_route("HEAD", route.path, handler)
+        app.router.add_route(route.method, route.path, _guarded(route), expect_handler=check_expectation)
+        if route.method == "GET" and route.format is None:
+            app.router.add_route("HEAD", route.path, _guarded(route))
     app.cleanup_ctx.extend([_publishing, _reading, _measuring_lag])
     return app
+
+
+def _guarded(route: Route) -> Handler:
+    if route.access is Access.OPEN:
+        return route.handler
+    handler = guarded(route.handler, route.access, key_may_follow=route.format is not None)
+    return handler if route.format is None else answering_problems(handler, route.format)
 
 
 def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
@@ -127,6 +137,13 @@ def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
         Route("GET", "/docs", page.get_page, Access.OPEN),
         Route("GET", "/docs/{file}", page.get_file, Access.OPEN),
         Route("GET", "/eye.js", browser_client(), Access.OPEN),
+        Route("GET", "/v1/projects/{write_key}/settings", get_segment_settings, Access.OPEN),
+        *(
+            Route(call.method, path, traced(receiver(format), path, spans), Access.WRITE, format)
+            for format in FORMATS
+            for call in format.calls
+            for path in call.paths
+        ),
     ]
 
 

@@ -183,7 +183,7 @@ def answer_problems(metrics: Metrics) -> Middleware:
 
 def to_problem(error: Exception, metrics: Metrics, request: str) -> Problem:
     """Return the problem that tells of what a handler raised; it is counted, and logged where it is a bug."""
-    problem = _problem_of(error)
+    problem = problem_of(error)
     if isinstance(problem, InternalError):
         log.error("%s failed", request, exc_info=error)
     metrics.problems.labels(problem.code).inc()
@@ -228,7 +228,8 @@ _HTTP_PROBLEMS = {
 }
 
 
-def _problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception) -> Problem:
+    """Return the problem that stands for what a handler raised; an InternalError for what nobody foresaw."""
     match error:
         case Problem():
             return error

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from aiohttp import HttpVersion11, hdrs, web
 
-from gateway.ingest.decompression import decompress
+from gateway.ingest.decompression import GZIP_MAGIC, decompress
 from gateway.ingest.event_reader import ParsedBody, Reader
 from gateway.problems import RequestTimeout, TooLarge, Unsupported
 from schemas.settings import Settings
@@ -63,14 +63,19 @@ class BodyReader:
         read = self.reader.read_lines if content_type in NDJSON_TYPES else self.reader.read
         return await self.offload_if_large(len(body), lambda: read(body))
 
-    async def read(self, request: web.Request, charge: Charge) -> bytes:
-        """Read a body, decompressed. Raises a Problem of 400, 408, 413, 415 or 503."""
+    async def read(self, request: web.Request, charge: Charge, *, find_gzip: bool = False) -> bytes:
+        """Read a body, decompressed. Raises a Problem of 400, 408, 413, 415 or 503.
+
+        `find_gzip`: gzip is recognised by its first bytes, whatever the head says.
+        """
         try:
             async with asyncio.timeout(self._seconds):
                 sent = await self._receive(request, charge)
         except TimeoutError:
             raise RequestTimeout("The body of a request has to come faster.") from None
         body = decompress(sent, request.headers.get("Content-Encoding", ""), self._max_bytes)
+        if find_gzip and body.startswith(GZIP_MAGIC):
+            body = decompress(body, "gzip", self._max_bytes)
         charge(len(body) - len(sent))
         return body
 

@@ -16,6 +16,9 @@ MAX_ZSTD_WINDOW = 8 * 1024 * 1024
 MAX_FRAMES = 100
 """Most members of a gzip body, or frames of a zstd body, one after the other."""
 
+GZIP_MAGIC = b"\x1f\x8b"
+"""The first bytes of a gzip body (RFC 1952)."""
+
 _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15
 _CHUNK = 256 * 1024
 

@@ -13,7 +13,9 @@ MAX_AGE_SECONDS = 7200
 """Longest time that a browser may remember the answer to a preflight request."""
 
 _METHODS = "GET, HEAD, POST"
-_HEADERS = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Prefer, X-API-Key, traceparent"
+_HEADERS = (
+    "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Prefer, X-API-Key, X-Retry-Count, traceparent"
+)
 _EXPOSED = "Preference-Applied, Retry-After"
 
 

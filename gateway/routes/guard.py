@@ -10,7 +10,7 @@ from aiohttp.typedefs import Middleware
 from multidict import CIMultiDict
 
 from gateway.access.api_keys import Scope
-from gateway.access.authorization import Access, presented_key
+from gateway.access.authorization import Access, authorize, presented_key
 from gateway.admission.admission import Admission
 from gateway.connections.client_connections import Clients
 from gateway.context import GATEWAY, GRANT, PERMIT
@@ -50,6 +50,11 @@ def identify(request: web.Request, key: str | None, access: Access) -> None:
     permit, scopes = request[PERMIT], access.value or frozenset()
     request.app[GATEWAY].admission.identify(permit, _presenting(request, key or ""), scopes)
     request[GRANT] = permit.grant
+
+
+def authorize_by(request: web.Request, key: str, access: Access) -> None:
+    """Give an open call the grant of the key in its path. Raises Unauthorized or Forbidden."""
+    request[GRANT] = authorize(request.app[GATEWAY].keys, _presenting(request, key), access.value or frozenset())
 
 
 def _with_key(request: web.Request, scopes: frozenset[Scope]) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.openapi_parts import Json, answer, call, header, path, query, ref
 from gateway.query import errors, event_trace, events, sessions
-from gateway.routes import client_reports, schemas
+from gateway.routes import client_reports, formats, schemas
 from gateway.routes.docs import FILE_NAMES
 from gateway.routes.examples import event_examples
 from gateway.routes.json_schemas import shapes
@@ -39,7 +39,7 @@ def openapi(settings: Settings, catalogue: Catalogue) -> Json:
 
 def _paths(settings: Settings, catalogue: Catalogue) -> Json:
     paths = _writing(settings, catalogue)
-    for module in (client_reports, events, event_trace, sessions, errors, schemas):
+    for module in (client_reports, formats, events, event_trace, sessions, errors, schemas):
         for name, calls in module.paths().items():
             paths.setdefault(name, {}).update(calls)
     return paths | _operating()

@@ -33,7 +33,7 @@ class Mapped(msgspec.Struct, kw_only=True):
     it is the stream that says so. `original` is the event as sent, without the sender's key.
     """
 
-    session_id: str
+    session_id: str | None
     event_id: str | None = None
     category: bytes | None = None
     name: bytes | None = None
@@ -46,14 +46,20 @@ class Mapped(msgspec.Struct, kw_only=True):
 
 
 def to_item(mapped: Mapped, limits: Limits) -> Item:
-    """Return the event as our JSON, `ok` unless it is too large; what was sent is in its context where it fits."""
+    """Return the event as our JSON, `ok` unless it has no session or is too large.
+
+    What was sent is in its context where it fits.
+    """
     value = _event(mapped, mapped.context | {ORIGINAL: mapped.original})
     if len(value) > limits.max_event_bytes:
         value = _event(mapped, mapped.context | {ORIGINAL_DROPPED: quoted(f"{len(mapped.original)} bytes")})
     elif _is_too_deep(mapped.original):
         value = _event(mapped, mapped.context | {ORIGINAL_DROPPED: quoted("nested too deep")})
     item = Item(value, OK, mapped.session_id, mapped.event_id)
-    if len(value) > limits.max_event_bytes:
+    if mapped.session_id is None:
+        message = "nothing in the event can be its session_id"
+        item.status, item.errors = Status.INVALID, [Violation(Code.MISSING_FIELD, "$.session_id", message)]
+    elif len(value) > limits.max_event_bytes:
         message = f"{len(value)} bytes; the limit is {limits.max_event_bytes}"
         item.status, item.errors = Status.TOO_LARGE, [Violation(Code.TOO_LARGE, "$", message)]
     return item

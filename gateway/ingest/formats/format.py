@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.ingest.event_reader import Item
 from gateway.ingest.results import Answer
+from gateway.problems import Problem
 
 _encode = msgspec.json.Encoder().encode
 
@@ -79,13 +80,16 @@ def answer_as_ours(_: RequestParts, answer: Answer) -> Reply:
 class Call(NamedTuple):
     """One call of a format, by the first of its paths; the others are the same.
 
-    `summary` and `example`, a body as JSON, are for the gateway's description.
+    The rest is for the gateway's description: a summary, an example of a body as JSON, the types that a body may have,
+    and the parameters of the query with what they mean.
     """
 
     method: str
     paths: tuple[str, ...]
     summary: str
     example: Any = None
+    types: Sequence[str] = ("application/json", "text/plain")
+    parameters: Mapping[str, str] = {}
 
 
 def post(path: str, summary: str, *others: str, example: Any = None) -> Call:
@@ -98,7 +102,8 @@ class Format(NamedTuple):
 
     `read` takes a request apart; it raises a Problem where it is none of this format. `answer` tells a sender what
     became of its events. `asks_again`: the answer says of single events that they have to be sent again; without it the
-    whole request is answered with 503 when one of them has to.
+    whole request is answered with 503 when one of them has to. `problem` makes the answer to a request that is refused,
+    given its headers; without it that is problem+json with a `message`.
     """
 
     name: str
@@ -106,3 +111,4 @@ class Format(NamedTuple):
     read: Callable[[RequestParts], Batch]
     answer: Callable[[RequestParts, Answer], Reply] = answer_as_ours
     asks_again: bool = False
+    problem: Callable[[Mapping[str, str], Problem], Reply] | None = None

@@ -1,7 +1,7 @@
 """The parts of a JSON document, each exactly as it was sent.
 
-A fast reader takes nearly everything; what it does not take (NaN, half surrogate pairs, bytes that are no UTF-8) is taken
-apart by the lenient scanner.
+A fast reader takes nearly everything; what it does not take (NaN, half surrogate pairs, bytes that are no UTF-8) is
+taken apart by the lenient scanner.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PostHog: one event or a batch of them; the key is `api_key` in the body, or a Bearer token in the newer capture mode."""
+"""PostHog: one event or a batch; the key is `api_key` in the body, or a Bearer token in the newer capture mode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from gateway.ingest.event_reader import Item
 from gateway.ingest.formats.event import Mapped, map_object, sent_at
-from gateway.ingest.formats.format import Batch, Call, Format, Reply, RequestParts, json_reply, post
+from gateway.ingest.formats.format import Batch, Format, Reply, RequestParts, json_reply, post
 from gateway.ingest.formats.json_slices import (
     Members,
     body_elements,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.ingest.event_reader import Item
 from gateway.ingest.formats.event import Mapped, map_object, sent_at
-from gateway.ingest.formats.format import Batch, Call, Format, Reply, RequestParts, json_reply, post
+from gateway.ingest.formats.format import Batch, Format, Reply, RequestParts, json_reply, post
 from gateway.ingest.formats.json_slices import (
     Members,
     body_elements,
