@@ -78,6 +78,7 @@ def paths() -> Json:
         call.paths[0]: {call.method.lower(): _described(call)} for format in FORMATS for call in format.calls
     }
     key = path("write_key", "A key of scope write.")
+    key["schema"]["pattern"] = "^[A-Za-z0-9_.~-]+$"
     settings = openapi_call("Segment: the settings that a browser's SDK fetches", {"type": "object"}, [401, 403], [key])
     return found | {"/v1/projects/{write_key}/settings": {"get": settings | {"security": []}}}
 

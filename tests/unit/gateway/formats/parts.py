@@ -26,7 +26,7 @@ def the_parts(
     headers: dict[str, str] | None = None,
     max_event_bytes: int = 65536,
 ) -> RequestParts:
-    """Return a request, received at `RECEIVED`: bytes as they are, anything else as JSON. It makes ids `id-1`, `id-2`."""
+    """Return a request of bytes, or of anything else as JSON, received at `RECEIVED`; it makes ids `id-1`, `id-2`."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     numbers = count(1)
     limits = Limits(5000, max_event_bytes)
