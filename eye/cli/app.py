@@ -15,6 +15,7 @@ from eye.cli import doctor, lag, ledger, processes, redrive, retention, schemas,
 from eye.cli.errors import EXPECTED_ERRORS
 from eye.cli.keys import keys_app
 from eye.cli.replay import replay_app
+from eye.cli.spool import spool_app
 from eye.cli.terminal import err, out, stack_hint
 from eye.cli.topics import topics_app
 from kafka_client.amendments import amend_connections
@@ -54,6 +55,7 @@ app.add_typer(replay_app, name="replay")
 _command(redrive.redrive, "eye redrive --code missing_field --transform steps.toml --dry-run")
 _command(retention.retention, "eye retention --dry-run")
 app.add_typer(topics_app, name="topics")
+app.add_typer(spool_app, name="spool")
 _command(processes.migrate, "eye migrate --json")
 _command(processes.gateway, "EYE_GATEWAY_PORT=9000 eye gateway")
 _command(processes.stream, "eye stream")

@@ -9,6 +9,7 @@ from eye.local.errors import LocalError
 from eye.operations.gateways import GatewayError
 from eye.operations.keys import KeyFileError
 from eye.operations.send import SendError
+from eye.operations.spools.errors import SpoolError
 from eye.operations.topics import TopicMissing
 from eye.operations.trace import TraceError
 from eye.operations.wait_until_stored import NotStoredInTime
@@ -19,5 +20,5 @@ from sinks.postgres.migrate import MigrationError
 
 EXPECTED_ERRORS = (
     SettingsError, CatalogueError, LocalError, GatewayError, SendError, NotStoredInTime, MigrationError, KeyFileError,
-    TopicMissing, TraceError, ReplayError, KafkaError, psycopg.Error, OSError,
+    SpoolError, TopicMissing, TraceError, ReplayError, KafkaError, psycopg.Error, OSError,
 )  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -34,6 +35,9 @@ def ledger(
             "until": found.until.isoformat(),
             "balanced": found.balanced,
             "spooled": found.spooled,
+            "spools": [asdict(spool) for spool in found.places.spools],
+            "refused": [asdict(refused) for refused in found.places.refused],
+            "silent_gateways": list(found.places.silent),
             "client_drops": [one._asdict() for one in found.client_drops],
         }
         out.print_json(
@@ -48,8 +52,7 @@ def ledger(
             for line, numbers in lines
         ]
         print_found(None, rows, ["application", "hour", *(name.replace("_", " ") for name in columns)], False)
-        if found.spooled:
-            out.print(f"spooled: {found.spooled:,} events wait on the gateways' disks and are not in the raw topic yet")
+        _print_places(found)
         for drops in found.client_drops:
             said = f"dropped by clients of {drops.application} before sending: {drops.events:,} {drops.reason}"
             out.print(f"{said} (since the gateways started)", markup=False)
@@ -61,3 +64,19 @@ def ledger(
             out.print(f"stored twice: {found.doubled}")
     if not found.balanced:
         raise typer.Exit(1)
+
+
+def _print_places(found: Any) -> None:
+    """Say which events no line has, and where they may lie."""
+    lines = []
+    if found.spooled:
+        lines.append(f"spooled: {found.spooled:,} events wait on the gateways' disks and are not in the raw topic yet")
+    for spool in found.places.spools:
+        if spool.abandoned:
+            lines.append(f"  {spool.records:,} of them in {spool.where}, which no gateway has: `eye spool drain`")
+    for refused in found.places.refused:
+        lines.append(f"refused: {refused.records:,} events are set aside at {refused.where}: `eye spool refused`")
+    for url in found.places.silent:
+        lines.append(f"not counted: the spool of {url}, which does not answer; if it has gone: `eye spool drain`")
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)

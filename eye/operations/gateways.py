@@ -27,6 +27,8 @@ class GatewayState(NamedTuple):
     spooled_bytes: int = 0
     spool_oldest_seconds: float = 0.0
     keys_version: str | None = None
+    spool_owner: str | None = None
+    refused_records: int = 0
 
 
 def gateway_urls(settings: Settings) -> list[str]:
@@ -71,7 +73,9 @@ async def wait_for_keys(settings: Settings, version: str, seconds: float = 10.0)
 def _faults(answer: dict[str, Any]) -> list[str]:
     """Return why a gateway is not ready, and what keeps it from Kafka, keys or spool while it still is."""
     checks = answer.get("checks", {})
-    degraded = [f"{name}: {checks[name]}" for name in ("kafka", "spool", "keys") if checks.get(name, "ok") != "ok"]
+    degraded = [
+        f"{name}: {checks[name]}" for name in ("kafka", "limits", "spool", "keys") if checks.get(name, "ok") != "ok"
+    ]
     return [*answer.get("reasons", []), *degraded]
 
 
@@ -92,4 +96,6 @@ async def _read(session: aiohttp.ClientSession, url: str) -> GatewayState:
         spooled_bytes=int(spool["bytes"]),
         spool_oldest_seconds=float(spool["oldest_seconds"]),
         keys_version=answer.get("keys_version"),
+        spool_owner=spool.get("owner"),
+        refused_records=int(spool.get("refused", 0)),
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from aiokafka import TopicPartition
 
-from eye.operations.spools import read_spools
+from eye.operations.spools.states import read_spools
 from eye.operations.topics import topic_partitions
 from eye.operations.wait_until_stored import Positions, judged_positions, stored_positions
 from schemas.settings import Settings

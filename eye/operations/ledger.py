@@ -17,7 +17,7 @@ from eye.operations.client_drops import read_client_drops
 from eye.operations.ledger_lines import Ledger
 from eye.operations.ledger_matching import Matcher
 from eye.operations.pending_verdicts import read_pending_verdicts
-from eye.operations.spools import read_spools
+from eye.operations.spools.states import read_spool_states
 from eye.operations.topics import topic_partitions
 from eye.operations.wait_until_stored import judged_positions, read_stored_positions
 from postgres_client.connection import Connection, Session
@@ -55,7 +55,7 @@ async def compute_ledger(settings: Settings, since: datetime | None = None, unti
         pending = await read_pending_verdicts(settings, verdicts, stored)
         unexplained = await matcher.add_raw(settings, raw, judged, pending)
         await matcher.classify_unmatched(connection, unexplained, pending)
-    ledger.spooled = sum(spool.records for spool in await read_spools(settings))
+    ledger.places = await read_spool_states(settings)
     ledger.client_drops = await read_client_drops(settings)
     ledger.lines = sorted(matcher.lines.values(), key=lambda line: (line.application, line.hour))
     return ledger

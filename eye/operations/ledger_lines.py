@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from eye.operations.client_drops import ClientDrops
+from eye.operations.spools.states import SpoolStates
 
 
 @dataclass(slots=True)
@@ -41,8 +42,9 @@ class Ledger:
     """Balance of the events received from `since` to before `until`.
 
     `doubled` counts second rows of an event; `spooled` are events that gateways acknowledged and that are not in
-    the raw topic yet: no line has them. `client_drops` are events that clients say they dropped themselves, since the
-    gateways started, so no part of the balance.
+    the raw topic yet: no line has them. `places` says where those lie, what Kafka refused, and which gateways do not
+    answer, so that what their spools hold is not counted. `client_drops` are events that clients say they dropped
+    themselves, since the gateways started, so no part of the balance.
     """
 
     since: datetime
@@ -50,8 +52,13 @@ class Ledger:
     lines: list[LedgerLine] = field(default_factory=list)
     missing: list[MissingEvent] = field(default_factory=list)
     doubled: int = 0
-    spooled: int = 0
+    places: SpoolStates = field(default_factory=SpoolStates)
     client_drops: list[ClientDrops] = field(default_factory=list)
+
+    @property
+    def spooled(self) -> int:
+        """The events that are known to wait in spools."""
+        return sum(spool.records for spool in self.places.spools)
 
     @property
     def balanced(self) -> bool:

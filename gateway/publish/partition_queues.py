@@ -46,7 +46,7 @@ class PartitionQueues:
         self._spool_after = spool_after
         self._queues: dict[int, PartitionQueue] = {}
         self._partitions = 0
-        self._hash = lru_cache(maxsize=KEYS_REMEMBERED)(_hash)
+        self._hash = lru_cache(maxsize=KEYS_REMEMBERED)(hash_of_key)
 
     def enqueue(self, delivery: Delivery) -> None:
         """Put each record into the queue of its key, or into the spool behind the others of its partition."""
@@ -158,6 +158,6 @@ class PartitionQueues:
         queue.resume()
 
 
-def _hash(key: bytes) -> int:
+def hash_of_key(key: bytes) -> int:
     """Return Kafka's hash of a key."""
     return int(murmur2(key)) & 0x7FFFFFFF

@@ -7,6 +7,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.context import GATEWAY
+from gateway.spool.file_names import this_owner
 
 
 async def get_healthz(_: web.Request) -> web.Response:
@@ -34,6 +35,7 @@ async def get_readyz(request: web.Request) -> web.Response:
         "bytes": spool.bytes,
         "oldest_seconds": round(spool.oldest_seconds, 3),
         "refused": spool.refused,
+        "owner": this_owner(),
     }
     answer: dict[str, object] = {"status": status, "reasons": reasons, "checks": checks, "spool": depth}
     answer["keys_version"] = gateway.keys.version

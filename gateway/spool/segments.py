@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import sqlite3
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.spool.file_names import SUFFIX, new_file_name
 from gateway.spool.record import Spooled
 from gateway.spool.segment import Segment, error_code
 
@@ -69,7 +68,7 @@ class Segments:
         """Take over every file whose process has ended; returns the number of their records."""
         known = {file.path for file in self._files.values()}
         found = 0
-        for path in sorted(self._directory.glob(f"{self._topic}-*.spool")):
+        for path in sorted(self._directory.glob(f"{self._topic}-*{SUFFIX}")):
             file = None if path in known else _claim(path)
             if file is not None:
                 log.info("took over %s with %d events", path, file.records)
@@ -152,7 +151,7 @@ class Segments:
         return made
 
     def _new_path(self) -> Path:
-        return self._directory / f"{self._topic}-{time.time_ns():020d}-{os.getpid()}.spool"
+        return self._directory / new_file_name(self._topic)
 
     def _add(self, file: Segment) -> None:
         self._files[next(self._numbers)] = file

@@ -73,7 +73,7 @@ class Spool:
         metrics.spool_bytes.set_function(lambda: self.bytes)
         metrics.spool_limit_bytes.set(self._max_bytes)
         metrics.spool_refused.set_function(lambda: self.refused)
-        metrics.spool_damaged.set_function(lambda: self._depth.damaged)
+        metrics.spool_damaged.set_function(lambda: self.damaged)
         metrics.spool_oldest_seconds.set_function(lambda: self.oldest_seconds)
 
     @property
@@ -85,6 +85,11 @@ class Spool:
     def bytes(self) -> int:
         """The bytes it takes; they are freed file by file."""
         return self._depth.bytes + sum(group.bytes for group in self._groups())
+
+    @property
+    def damaged(self) -> int:
+        """The number of records found since the start that can't be read any more."""
+        return self._depth.damaged
 
     @property
     def oldest_seconds(self) -> float:

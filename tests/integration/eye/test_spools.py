@@ -11,12 +11,14 @@ import pytest
 from eye.local.stack import environment
 from gateway.outgoing import OutgoingRecord
 from gateway.spool.record import Spooled
+from gateway.spool.refused import RefusedRecords
 from gateway.spool.segment import Segment
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.integration.eye.test_command import run_eye
 from tests.support.ready_server import readiness, serve_readiness
 
+A_RECORD = OutgoingRecord(b"s", b"{}", [], 1_700_000_000_000)
 WEDGED = "Kafka doesn't acknowledge"
 
 
@@ -73,7 +75,31 @@ def test_a_spool_that_a_dead_gateway_left_is_shown(settings: Settings, abandoned
 
     assert [lag["messages"] for lag in lags if lag["stage"].startswith("spool")] == [3]
     assert "3 events wait, the oldest for 9" in wrong["seen"]
+    assert (wrong["what"], "eye spool drain" in wrong["mend"]) == (f"spool directory {settings.spool_directory}", True)
     assert json.loads(run_eye("ledger", "--json", env=abandoned).stdout)["spooled"] == 3
+
+
+def test_the_ledger_says_where_missing_events_may_lie(settings: Settings, abandoned: dict[str, str]) -> None:
+    RefusedRecords(settings.spool_directory, topic_names(settings).raw).add([Spooled(A_RECORD, 0)])
+    env = abandoned | {"EYE_GATEWAY_URLS": "http://127.0.0.1:1"}
+
+    said = run_eye("ledger", env=env).stdout
+    found = json.loads(run_eye("ledger", "--json", env=env).stdout)
+
+    assert f"3 of them in {settings.spool_directory}" in said
+    assert f"refused: 1 events are set aside at {settings.spool_directory}" in said
+    assert "not counted: the spool of http://127.0.0.1:1, which does not answer" in said
+    assert (found["spools"][0]["abandoned"], found["refused"][0]["records"]) == (True, 1)
+    assert found["silent_gateways"] == ["http://127.0.0.1:1"]
+
+
+def test_events_that_kafka_refused_are_a_finding(settings: Settings) -> None:
+    RefusedRecords(settings.spool_directory, topic_names(settings).raw).add([Spooled(A_RECORD, 0)])
+
+    (wrong,) = findings(environment(settings)).values()
+
+    assert (wrong["what"], wrong["seen"][:8]) == (f"refused events at {settings.spool_directory}", "1 events")
+    assert "eye spool refused --send" in wrong["mend"]
 
 
 def test_processes_that_do_not_answer_are_found_by_name(settings: Settings) -> None:
