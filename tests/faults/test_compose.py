@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -17,11 +18,16 @@ import pytest
 
 from eye.local.remembered_settings import free_port
 from tests.faults.cluster import Figures, Load
-from tests.support.pipeline import SAMPLE, numbered_events, poll
+from tests.support.examples import example
+from tests.support.pipeline import numbered_events, poll
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("stream", "sinks", "postgres", "kafka", "gateway")
-MORE = ("--wait", "--no-recreate", "--scale", "stream=3", "--scale", "sinks=2")
+UP, ADD_KEY, SEND, MORE, DOWN = (
+    shlex.split(line, comments=True) for line in example("docs/operators.md", "docker compose up").script.splitlines()
+)
+"""The commands that operators are shown."""
+
 RATE = 200
 SESSIONS = 50
 
@@ -36,6 +42,11 @@ class Composed:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.key = ""
+
+    def type(self, command: list[str], *words: str) -> str:
+        """Run a command of the docs, with more words behind it."""
+        assert command[:2] == ["docker", "compose"]
+        return self.compose(*command[2:], *words)
 
     def compose(self, *words: str) -> str:
         """Run `docker compose`; returns what it prints. Fails the test with what it said."""
@@ -59,23 +70,17 @@ class Composed:
 def stack() -> Iterator[Composed]:
     composed = Composed()
     try:
-        composed.compose("up", "--build", "--wait")
-        composed.key = composed.compose(
-            "exec", "-T", "gateway", "eye", "keys", "add", "shop", "--scopes", "write,read"
-        ).strip()
+        composed.type(UP)
+        composed.key = composed.type(ADD_KEY).strip()
         yield composed
     finally:
-        composed.compose("down", "--volumes", "--timeout", "20")
+        composed.type(DOWN, "--volumes", "--timeout", "20")
 
 
 def test_the_sample_goes_from_the_door_to_the_rows(stack: Composed) -> None:
-    sent = subprocess.run(
-        [sys.executable, "-m", "eye", "send", str(SAMPLE), "--url", stack.url, "--key", stack.key, "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    here = {"http://127.0.0.1:8080": stack.url, "KEY": stack.key, ".venv/bin/eye": f"{sys.prefix}/bin/eye"}
+    command = [*(here.get(word, word) for word in SEND), "--json"]
+    sent = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert json.loads(sent.stdout) == {"ok": 65}, sent.stderr
     poll(lambda: stack.count("select count(*) from eye.events") == 55, 60, "55 events stored")
@@ -101,7 +106,7 @@ print(json.dumps({
 
 
 async def test_each_service_can_be_killed_under_load_and_nothing_is_lost(stack: Composed) -> None:
-    await asyncio.to_thread(stack.compose, "up", *MORE)
+    await asyncio.to_thread(stack.type, MORE)
     figures, killed = Figures(), asyncio.Event()
     load = Load(stack.url, figures, stack.key)
     events = takewhile(lambda _: not killed.is_set(), numbered_events(10**6, SESSIONS))
@@ -109,7 +114,7 @@ async def test_each_service_can_be_killed_under_load_and_nothing_is_lost(stack: 
     sending = asyncio.create_task(load.send(events, RATE))
     for service in SERVICES:
         await asyncio.to_thread(stack.compose, "kill", service)
-        await asyncio.to_thread(stack.compose, "up", *MORE)
+        await asyncio.to_thread(stack.type, MORE)
     killed.set()
     await sending
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import signal
 import site
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.support.examples import example
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("Sent sample-events.ndjson: 65 ok.", "Rejected events", "future_timestamp", "Stopped.")
@@ -28,12 +31,14 @@ _SECONDS = 300
 class Place:
     """The folder, the user and the environment of the first command, and the texts that its output must contain.
 
-    `user`: an ordinary one types, else root. `mode` and `owner` (root, or the user): of the folder around the checkout.
+    `page`: the document whose `make run` is typed. `user`: an ordinary one types, else root. `mode` and `owner` (root,
+    or the user): of the folder around the checkout.
     `mounts`: shell lines that run first, as root, in namespaces of their own (`unshare`); $base is the place's folder.
     `variables` may use {base}; None removes one. `installed`: False installs from nothing.
     """
 
     name: str
+    page: str = "docs/first-run.md"
     user: bool = False
     owner: str = "user"
     mode: int = 0o755
@@ -61,7 +66,7 @@ class Outcome:
 
 
 def visit(place: Place) -> Outcome:
-    """Type `make run ONCE=1` in a place, and return what came of it. Leaves nothing behind."""
+    """Type the command of the place's page, and return its end. Leaves nothing behind."""
     with laid_out(place) as command, typed(command) as process:
         try:
             said = process.communicate(timeout=_SECONDS)[0]
@@ -188,7 +193,8 @@ def _command(place: Place, base: Path, checkout: Path, who: tuple[int, int]) -> 
             environment.append(f"{name}={value.format(**values)}")
     become = ["setpriv", f"--reuid={who[0]}", f"--regid={who[1]}", "--clear-groups"] if place.user else []
     without = [word for name in removed for word in ("-u", name)]
-    make = ["env", *without, *environment, "make", "-C", str(checkout), "run", "ONCE=1", *place.arguments]
+    typed_words = shlex.split(example(place.page, "make run").script)
+    make = ["env", *without, *environment, *typed_words, "-C", str(checkout), *place.arguments]
     steps = [f"base={base}", *place.mounts, f"umask {place.umask:o}", 'exec "$@"']
     inside = ["sh", "-ec", "\n".join(steps), "sh", *become, *make]
     return ["unshare", *place.unshare, *inside] if place.unshare else inside

@@ -74,7 +74,7 @@ def stack() -> Iterator[Stack]:
     proxy.start()
     names = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     variables: dict[str, str | None] = {**dict.fromkeys(names, proxy.url), "NO_PROXY": None, "no_proxy": None}
-    with laid_out(Place("running", variables=variables, arguments=("ONCE=",))) as command, typed(command) as process:
+    with laid_out(Place("running", page="README.md", variables=variables)) as command, typed(command) as process:
         made = Stack(process, proxy)
         assert made.says("Ctrl-C stops all of it.", 300), made.said
         yield made

@@ -1,4 +1,8 @@
-"""The examples of README and docs: fenced blocks, with what is said of them."""
+"""The examples of README and docs: fenced blocks, each with the way it is run.
+
+A comment above a block says how: `<!-- until Ctrl-C -->`, `<!-- dry run: REASON -->`, `<!-- run by: FILE -->` for a
+test that reads the block out of the page, `<!-- not run: REASON -->`. Without a comment its commands are run.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,14 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 LANGUAGES = ("console", "python", "toml", "sh")
 """Languages of examples; blocks of others are pictures, output, or parts of files of other programs."""
 
-_BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.S | re.M)
+RUN, UNTIL_CTRL_C, DRY_RUN, RUN_BY, NOT_RUN = "run", "until Ctrl-C", "dry run", "run by", "not run"
+"""The ways of an example."""
+
+_BLOCK = re.compile(
+    r"(?:<!-- (?P<way>until Ctrl-C|dry run|run by|not run)(?:: (?P<reason>[^\n]+))? -->\n)?"
+    r"```(?P<language>\w+)\n(?P<text>.*?)^```$",
+    re.S | re.M,
+)
 _VOLATILE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?"
@@ -20,13 +31,14 @@ _VOLATILE = re.compile(
 
 
 class Example(NamedTuple):
-    """One block; `reason` says why it is not run, None when it is."""
+    """One block, and the way it is run; `reason`: why not as it stands, or the test that runs it."""
 
     page: str
     line: int
     language: str
     text: str
-    reason: str | None
+    way: str
+    reason: str
 
     @property
     def script(self) -> str:
@@ -55,9 +67,14 @@ def examples() -> Iterator[Example]:
         for found in _BLOCK.finditer(text):
             if found["language"] in LANGUAGES:
                 line = text.count("\n", 0, found.start()) + 1
-                yield Example(
-                    page.relative_to(ROOT).as_posix(), line, found["language"], found["text"], found["reason"]
-                )
+                name, way, reason = page.relative_to(ROOT).as_posix(), found["way"] or RUN, found["reason"] or ""
+                yield Example(name, line, found["language"], found["text"], way, reason)
+
+
+def example(page: str, beginning: str) -> Example:
+    """Return the example of a page whose commands begin with a text, for the test that runs it."""
+    (found,) = (block for block in examples() if block.page == page and block.script.startswith(beginning))
+    return found
 
 
 def stable(text: str) -> str:
