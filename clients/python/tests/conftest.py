@@ -60,4 +60,4 @@ async def door(the_eye: Pipeline) -> AsyncIterator[Door]:
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
     """Return a path for a queue on disk."""
-    return tmp_path / "queue.db"
+    return tmp_path / "queue"

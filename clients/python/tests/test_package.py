@@ -64,7 +64,7 @@ def test_the_wheel_works_in_a_clean_environment(the_eye: Pipeline, wheel: Path, 
     pip = [installed, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", str(wheel)], check=True)
 
-    terms = ["-I", "-Werror", "-c", USE, the_eye.gateway.url, KEY, str(tmp_path / "queue.db")]
+    terms = ["-I", "-Werror", "-c", USE, the_eye.gateway.url, KEY, str(tmp_path / "queue")]
     subprocess.run([installed, *terms], cwd=tmp_path, check=True)
 
 

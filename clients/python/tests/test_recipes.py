@@ -110,7 +110,7 @@ async def test_a_batch_script_can_be_run_again(the_eye: Pipeline, tmp_path: Path
     assert await times_stored(the_eye.settings, ids) == {1: 7_000}
 
 
-@pytest.mark.parametrize("queue", ["", "queue.db"])
+@pytest.mark.parametrize("queue", ["", "queue"])
 async def test_workers_of_a_pool_send(the_eye: Pipeline, tmp_path: Path, queue: str) -> None:
     ids = await run("task_worker.py", the_eye, EYE_QUEUE=str(tmp_path / queue) if queue else "")
 

@@ -8,16 +8,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from eye_client import processes
 from eye_client.counts import Counts
 from eye_client.delivery.batches import Delivery
 from eye_client.drops import Drops, Reason
 from eye_client.options import Options
-from eye_client.queues.disk import DiskQueue
 from eye_client.queues.memory import MemoryQueue
 from eye_client.queues.queue import Queue
 from eye_client.results import Result, Status, Violation
+
+if TYPE_CHECKING:
+    from eye_client.queues.disk import DiskQueue
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ class Engine:
     def _begin(self) -> None:
         options = self._options
         self._memory = MemoryQueue(options.queue_events, options.queue_bytes)
-        self._disk = DiskQueue(options.disk, options.disk_bytes, options.lease) if options.disk else None
+        self._disk = _disk_queue(options)
         queues: list[Queue] = [self._memory]
         if self._disk is not None:
             queues.append(self._disk)
@@ -173,7 +176,9 @@ class Engine:
             self._disk.after_fork()
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: the parent delivers what was in memory, and its connections are its own."""
+        """Begin anew: the parent delivers what was in memory, and its connections and files are its own."""
+        if self._disk is not None:
+            self._disk.leave()
         self._begin()
 
     # the thread
@@ -282,3 +287,11 @@ class Engine:
         what = "dropped an event: " + result.reason.value if result.reason else "an event was " + result.status.value
         errors = "; ".join(f"{error.code} at {error.path}: {error.message}" for error in result.errors)
         log.warning("%s%s (told once a minute; see `counts`)", what, f" ({errors})" if errors else "")
+
+
+def _disk_queue(options: Options) -> DiskQueue | None:
+    if not options.disk:
+        return None
+    from eye_client.queues.disk import DiskQueue  # which needs a POSIX system
+
+    return DiskQueue(options.disk, options.disk_bytes)

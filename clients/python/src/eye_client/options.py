@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from os import PathLike
 from urllib.parse import urlsplit
@@ -29,11 +30,9 @@ class Options:
     queue_bytes: int = 64_000_000
     """Most bytes of events in memory."""
     disk: str | PathLike[str] | None = None
-    """Path of the queue on disk; without it events wait in memory alone."""
+    """Directory of the queue on disk, which processes may share; without it events wait in memory alone."""
     disk_bytes: int = 1_000_000_000
-    """Most bytes of the queue on disk."""
-    lease: float = 60.0
-    """After this time another process sends what this one took from the disk and did not settle."""
+    """Most bytes of the queue on disk, of all processes that share it."""
     max_event_bytes: int = 262_144
     """A larger event is dropped; the gateway's own limit may be lower."""
     timeout: float = 10.0
@@ -41,7 +40,9 @@ class Options:
     min_backoff: float = 0.5
     """Pause after the first failure in a row; it doubles with each one, and is drawn between half and all of it."""
     max_backoff: float = 10.0
-    """Longest pause; a longer `Retry-After` is honoured."""
+    """Longest pause while the gateway is away or busy; a longer `Retry-After` is honoured."""
+    refused_backoff: float = 300.0
+    """Longest pause while the gateway refuses what we send: a wrong key, a wrong address."""
     exit_timeout: float = 5.0
     """Longest time that the end of the program, or of the `with` block, waits for the gateway."""
     fork_timeout: float = 1.0
@@ -58,6 +59,8 @@ class Options:
         for name in ("batch_events", "batch_bytes", "queue_events", "queue_bytes", "disk_bytes", "max_event_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is at least 1")
-        for name in ("timeout", "lease", "min_backoff"):
+        for name in ("timeout", "min_backoff"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is more than 0 seconds")
+        if self.disk is not None and os.name != "posix":
+            raise ValueError("disk is for POSIX systems")

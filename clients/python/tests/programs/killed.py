@@ -14,14 +14,13 @@ from typing import Any
 
 from eye_client import Eye
 
-LEASE = 1.0
 LIFE_SECONDS = 0.25
 LEFT_SECONDS = 120.0
 
 
 def main(url: str, key: str, queue: str, notes: str, kills: int) -> None:
     """Kill so many processes, then deliver what they left."""
-    options: dict[str, Any] = {"disk": queue, "lease": LEASE, "linger": 0.01, "min_backoff": 0.05}
+    options: dict[str, Any] = {"disk": queue, "linger": 0.01, "min_backoff": 0.05}
     for _ in range((kills + 1) // 2):
         children = [_child(url, key, notes, options) for _ in range(2)]
         for child in children:
