@@ -1,6 +1,6 @@
 import { attempt } from "./attempt";
 import type { Lock } from "./lock";
-import type { Options } from "./options";
+import type { Options, Result } from "./options";
 import { type Queue, type Waiting, withinSize } from "./queue";
 import { type Answer, beacon, post } from "./request";
 import type { Store } from "./store";
@@ -20,12 +20,14 @@ const SHORTEST_WAIT = 1_000;
 const LONGEST_BACKOFF = 300_000;
 const LONGEST_PAUSE = 3_600_000;
 const PAUSE = "pause";
-const UNREADABLE = [400, 413];
+const TOO_LARGE = 413;
+const BUSY = [0, 408, 429];
 const FINAL = ["ok", "invalid", "too_large"];
 
 /**
  * Send batches, oldest events first. An event leaves the queue by a final verdict of the gateway and by nothing else.
  * A wait that the gateway asks for (Retry-After) holds for all tabs; without one the wait doubles with each failure.
+ * A refused key or address is told once.
  */
 export function openDelivery(options: Options, store: Store, queue: Queue, lock: Lock): Delivery {
   const interval = options.interval ?? 1_000;
@@ -36,6 +38,7 @@ export function openDelivery(options: Options, store: Store, queue: Queue, lock:
   let retryAt = 0;
   let sending = false;
   let closing = false;
+  let refused = false;
 
   /** Milliseconds of a pause that the gateway asked for; none where the clock was put back meanwhile. */
   function paused(): number {
@@ -69,14 +72,16 @@ export function openDelivery(options: Options, store: Store, queue: Queue, lock:
       const batch = queue.oldest(most);
       if (!batch.length) return;
       const answer = await post(options, batch);
-      const isUnreadable = UNREADABLE.includes(answer.status) && !answer.results.length;
-      if (isUnreadable && batch.length > 1) {
-        most = batch.length >> 1; // look for the one that spoils the others
-        continue;
+      if (!answer.results.length && isAboutTheBody(answer)) {
+        if (batch.length > 1) {
+          most = batch.length >> 1; // look for the one that spoils the others
+          continue;
+        }
+        const isTooLarge = answer.status === TOO_LARGE;
+        answer.results = [resultOf(batch, answer, isTooLarge ? "too_large" : "invalid", answer.code ?? "too_large")];
       }
-      if (isUnreadable) answer.results = [{ index: 0, event_id: batch[0]!.eventId, status: "invalid" }];
       if (settle(batch, answer)) failures = 0;
-      else wait(answer);
+      else wait(batch, answer);
     }
   }
 
@@ -88,13 +93,25 @@ export function openDelivery(options: Options, store: Store, queue: Queue, lock:
       if (event && FINAL.includes(result.status)) {
         queue.remove(event);
         open--;
+        tell(result);
       }
-      attempt(() => options.onResult?.(result));
+      refused = false;
     }
     return !open;
   }
 
-  function wait({ retryAfter }: Answer): void {
+  function tell(result: Result): void {
+    attempt(() => options.onResult?.(result));
+  }
+
+  function wait(batch: Waiting[], answer: Answer): void {
+    const { status, results, retryAfter } = answer;
+    if (!results.length && !BUSY.includes(status) && status < 500 && !refused) {
+      refused = true;
+      const result = resultOf(batch, answer, "retry", `http_${status}`);
+      console.error("The Eye refuses this page's key or address, events wait:", result.errors);
+      tell(result);
+    }
     const spread = 1 + Math.random() / 4;
     if (isNaN(retryAfter)) {
       retryAt = Date.now() + Math.min(SHORTEST_WAIT * 2 ** failures++, LONGEST_BACKOFF) * spread;
@@ -146,4 +163,15 @@ export function openDelivery(options: Options, store: Store, queue: Queue, lock:
       if (!queue.isEmpty()) void flush();
     },
   };
+}
+
+/** Whether an event in the body is at fault, or their number: fewer of them may pass. */
+function isAboutTheBody({ status, code }: Answer): boolean {
+  return status === TOO_LARGE || (status === 400 && !!code);
+}
+
+/** Return what an answer without verdicts says of the first event. */
+function resultOf(batch: Waiting[], answer: Answer, status: Result["status"], code: string): Answer["results"][0] {
+  const message = answer.detail ?? `status ${answer.status}`;
+  return { index: 0, event_id: batch[0]!.eventId, status, errors: [{ code, path: "$", message }] };
 }

@@ -1,7 +1,10 @@
 /** Any JSON object. */
 export type Json = Record<string, unknown>;
 
-/** What the gateway says of one event. All but `retry` are final: the event is not sent again. */
+/**
+ * What the gateway says of one event. All but `retry` are final: the event is not sent again. `retry`: the gateway
+ * refuses the page's key or address, and events wait; told once a page, of the oldest one, with the status in `errors`.
+ */
 export interface Result {
   event_id: string;
   status: "ok" | "invalid" | "too_large" | "retry";
@@ -36,7 +39,7 @@ export interface Options {
   interval?: number;
   /** Most events kept in the browser; beyond it `send` takes no more. Default: 1000. */
   limit?: number;
-  /** Called with what the gateway says of each event. */
+  /** Called with the last word on each event, and once when the gateway refuses the key or the address (`retry`). */
   onResult?: (result: Result) => void;
 }
 

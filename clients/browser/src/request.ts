@@ -6,6 +6,9 @@ import type { Waiting } from "./queue";
 export interface Answer {
   status: number;
   results: (Result & { index: number })[];
+  /** Of the gateway's problem, if it is one. */
+  code?: string;
+  detail?: string;
   /** Milliseconds; NaN where the gateway asked for none. */
   retryAfter: number;
 }
@@ -38,6 +41,8 @@ export async function post(options: Options, events: Waiting[]): Promise<Answer>
     const answer = await response.json().catch(() => undefined);
     return {
       status: response.status,
+      code: answer?.code,
+      detail: answer?.detail,
       results: Array.isArray(answer?.results) ? answer.results.filter(Boolean) : [],
       retryAfter: milliseconds(response.headers.get("Retry-After")),
     };

@@ -160,6 +160,25 @@ async def test_a_wrong_key_costs_no_event(the_eye: Pipeline, site: Site, page: P
     assert await times_stored(the_eye.settings, ids) == {1: 5}
 
 
+async def test_a_refusal_is_told_once_and_waited_out(the_eye: Pipeline, site: Site, door: Door, page: Page) -> None:
+    refusals = iter([Refuse(401), Refuse(403), Refuse(404)])
+    door.conduct = lambda: next(refusals, Pass())
+    site.options |= {"pages": False}
+    await page.goto(site.url)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if "The Eye" in message.text else None)
+
+    ids = await clicks(page, 5)
+
+    await delivered(page)
+    assert [seen.status for seen in door.seen] == [401, 403, 404, 202]
+    told = [(result["event_id"], result["status"]) for result in await page.evaluate("results")]
+    assert told == [(ids[0], "retry"), *((event_id, "ok") for event_id in ids)]
+    assert await page.evaluate("results[0].errors") == [{"code": "http_401", "path": "$", "message": "status 401"}]
+    assert len(said) == 1
+    assert await times_stored(the_eye.settings, ids) == {1: 5}
+
+
 async def test_what_the_gateway_refuses_leaves_the_queue(the_eye: Pipeline, site: Site, page: Page) -> None:
     await page.goto(site.url)
 

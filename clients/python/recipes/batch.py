@@ -23,7 +23,8 @@ def main(path: Path) -> int:
 
     def note(result: Result) -> None:
         if result.status is not Status.OK:
-            refused.append(result)
+            if result.status is not Status.RETRY:  # a wrong key can be mended while we wait
+                refused.append(result)
             print(result.event, result.status.value, result.errors, file=sys.stderr)
 
     with Eye(os.environ["EYE_URL"], os.environ["EYE_KEY"], on_result=note) as eye, path.open() as lines:

@@ -5,33 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from tests.support.door import Break, Conduct, Door, LoseAnswer, Pass, Refuse
+from tests.support.door import Break, Door, LoseAnswer, Pass, Refuse
 from tests.support.pipeline import Pipeline
 from tests.support.stored import rows_of, times_stored
 
-from clients.python.tests.sending import KEY, QUICK, SLOW_KEY, view, views
+from clients.python.tests.sending import FLUSH_SECONDS, KEY, QUICK, SLOW_KEY, first, flushed, view, views
 from eye_client import AsyncEye, Eye, Result, Status
 from eye_client.delivery.transport import seconds_of
 from schemas.event_types.page_interaction import Pageview
-
-FLUSH_SECONDS = 90.0
-
-
-async def flushed(eye: Eye) -> None:
-    """Wait, beside the event loop, until each event has its last word."""
-    assert await asyncio.to_thread(eye.flush, FLUSH_SECONDS), eye.counts()
-
-
-def first(conduct: Sequence[Conduct]) -> Callable[[], Conduct]:
-    """Return what becomes of the first requests; all others pass."""
-    turns = iter(conduct)
-    return lambda: next(turns, Pass())
 
 
 async def test_each_event_is_stored_once_with_its_fields(the_eye: Pipeline) -> None:
@@ -111,20 +97,6 @@ async def test_retry_after_is_waited_for(the_eye: Pipeline, door: Door) -> None:
     begun, again, last = (seen.at for seen in door.seen)
     assert again - begun >= 1
     assert last - again >= 1
-    await asyncio.to_thread(eye.close)
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 415])
-async def test_what_no_retry_mends_is_dropped_and_told(door: Door, status: int) -> None:
-    door.conduct = lambda: Refuse(status)
-    results: list[Result] = []
-    eye = Eye(door.url, KEY, on_result=results.append, **QUICK)
-    event_id = view(eye)
-    await flushed(eye)
-
-    assert [seen.conduct for seen in door.seen] == [Refuse(status)]
-    assert eye.counts().dropped == {"refused": 1}
-    assert [(result.event_id, result.errors[0].code) for result in results] == [(event_id, f"http_{status}")]
     await asyncio.to_thread(eye.close)
 
 

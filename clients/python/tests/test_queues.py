@@ -15,6 +15,7 @@ from eye_client.queues.disk import DiskQueue
 from eye_client.queues.memory import MemoryQueue
 from eye_client.queues.queue import Queue
 
+
 @pytest.fixture(params=["memory", "disk"])
 def queue(request: pytest.FixtureRequest, disk: Path) -> Queue:
     return MemoryQueue(1_000, 1_000_000) if request.param == "memory" else DiskQueue(disk, 10_000_000)

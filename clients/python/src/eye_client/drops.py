@@ -18,8 +18,6 @@ class Reason(str, Enum):
     """A model's own rules refused it."""
     TOO_LARGE = "too_large"
     """It was larger than `max_event_bytes`."""
-    REFUSED = "refused"
-    """The gateway refused the request for good: a key it does not know, or a wrong address."""
     CLOSED = "closed"
     """The client was closed before it could be delivered, or before it was sent."""
     INTERNAL_ERROR = "internal_error"

@@ -271,7 +271,7 @@ class Engine:
     def _tell(self, results: Sequence[Result]) -> None:
         for result in results:
             self._statuses[result.status] += 1
-            if result.status is not Status.OK:
+            if result.status not in (Status.OK, Status.RETRY):
                 self._log(result)
             if self._on_result is not None:
                 try:

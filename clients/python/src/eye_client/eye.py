@@ -17,7 +17,8 @@ class Eye(Sender):
     """Sends events to the gateway at `url` with `key`. One for a process is enough: make it where the process begins.
 
     `on_result` is called with the last word on each event, on the client's own thread, or on the sender's for
-    an event that is dropped at once; what it raises is logged. Further options: `eye_client.options.Options`.
+    an event that is dropped at once; and once when the gateway begins to refuse our key or address (`retry`). What it
+    raises is logged. Further options: `eye_client.options.Options`.
     Raises ValueError for options that can't be used; nothing else here ever raises.
     """
 

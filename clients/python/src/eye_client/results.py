@@ -12,16 +12,18 @@ from eye_client.event import event_id_of
 
 
 class Status(str, Enum):
-    """The last word on an event.
+    """The fate of an event.
 
     `ok`: it is durable at the gateway. `invalid`, `too_large`: the gateway refused it for good. `dropped`: the
-    client gave it up, and `reason` says why.
+    client gave it up, and `reason` says why. `retry` is no last word: the gateway refuses all that we send, for the
+    key or the address is wrong, and events wait; told once, of the oldest event, with the status in `errors`.
     """
 
     OK = "ok"
     INVALID = "invalid"
     TOO_LARGE = "too_large"
     DROPPED = "dropped"
+    RETRY = "retry"
 
 
 class Violation(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from eye_client.delivery.backoff import Backoff
 from eye_client.delivery.transport import Answer, Transport, Verdict
-from eye_client.drops import Drops, Reason
+from eye_client.drops import Drops
 from eye_client.options import Options
 from eye_client.queues.queue import Entry, Queue
 from eye_client.results import Result, Status, Violation
@@ -37,7 +37,8 @@ class Delivery:
         self._drops = drops
         self._tell = tell
         self._transport = Transport(options)
-        self._backoff = Backoff(options.min_backoff, options.max_backoff)
+        self._backoff = Backoff(options.min_backoff)
+        self._is_refused = False
         self._most = options.batch_events
         self._reported_at = float("-inf")
         self.has_backlog = False
@@ -77,37 +78,44 @@ class Delivery:
             answer = Answer(0, [], 0.0, repr(error))
         size = sum(len(entry.body) for entry in entries)
         self.has_backlog = 2 * len(entries) > self._most or 2 * size > self._options.batch_bytes
-        if answer.status == _TOO_LARGE and not answer.verdicts and len(entries) > 1:
+        if answer.is_about_the_body and len(entries) > 1:
             self._most = len(entries) // 2
             queue.end([], entries)
             return 0.0
         settled, again, results = _sort(entries, answer)
         queue.end(settled, again)
-        self._note(answer, results)
+        if results:
+            self._tell(results)
+        if answer.verdicts:
+            self._is_refused = False
         if again:
-            return self._fail(answer, len(again))
+            return self._fail(answer, again)
         self._backoff.succeed()
         self._most = min(self._options.batch_events, 2 * self._most)
         return 0.0
 
-    def _fail(self, answer: Answer, events: int) -> float:
-        pause = self._backoff.fail(answer.retry_after)
+    def _fail(self, answer: Answer, again: Sequence[Entry]) -> float:
+        if answer.is_refusal:
+            self._note_refusal(answer, again[0])
+            return self._backoff.fail(self._options.refused_backoff, answer.retry_after)
+        pause = self._backoff.fail(self._options.max_backoff, answer.retry_after)
         level = logging.WARNING if self._backoff.failures == 1 else logging.DEBUG
-        log.log(level, "%d events are sent again in %.1f s: %s", events, pause, answer.detail)
+        log.log(level, "%d events are sent again in %.1f s: %s", len(again), pause, answer.detail)
         return pause
 
-    def _note(self, answer: Answer, results: Sequence[Result]) -> None:
-        dropped = sum(result.status is Status.DROPPED for result in results)
-        if dropped:
-            self._drops.add(Reason.REFUSED, dropped)
-            log.error("%d events were refused for good: %s", dropped, answer.detail)
-        if results:
-            self._tell(results)
+    def _note_refusal(self, answer: Answer, oldest: Entry) -> None:
+        """Tell once, until the gateway takes events again."""
+        if not self._is_refused:
+            self._is_refused = True
+            log.error(
+                "the gateway refuses us, and events wait until it does not (%d: %s)", answer.status, answer.detail
+            )
+            self._tell([Result(Status.RETRY, oldest.body, (Violation(f"http_{answer.status}", "$", answer.detail),))])
 
 
 def _sort(entries: Sequence[Entry], answer: Answer) -> tuple[list[Entry], list[Entry], list[Result]]:
     """Return what is settled, what has to be sent again, and the last words on what is settled."""
-    if not answer.verdicts and answer.may_be_repeated:
+    if not answer.verdicts and not answer.is_about_the_body:
         return [], list(entries), []
     settled, again, results = [], [], []
     verdicts: Sequence[Verdict | None] = answer.verdicts or [None] * len(entries)
@@ -125,5 +133,4 @@ def _last_word(entry: Entry, verdict: Verdict | None, answer: Answer) -> Result:
         return Result(_STATUSES.get(verdict.status, Status.INVALID), entry.body, verdict.errors)
     if answer.status == _TOO_LARGE:
         return Result(Status.TOO_LARGE, entry.body, (Violation("too_large", "$", answer.detail),))
-    error = Violation(f"http_{answer.status}", "$", answer.detail)
-    return Result(Status.DROPPED, entry.body, (error,), Reason.REFUSED)
+    return Result(Status.INVALID, entry.body, (Violation(answer.code, "$", answer.detail),))

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _LOOPBACK = ("localhost", "::1")
 _WORTH_COMPRESSING = 1_000
 _CONNECT_SECONDS = 5.0
-_AGAIN = (408, 429)
+_BUSY = (408, 429)
 MAX_RETRY_AFTER = 3_600.0
 """Longest `Retry-After` that is believed, in seconds."""
 
@@ -41,6 +41,7 @@ class Verdict(msgspec.Struct):
 
 class _Body(msgspec.Struct):
     results: list[Verdict] | None = None
+    code: str = ""
     detail: str = ""
 
 
@@ -51,18 +52,26 @@ class Answer(NamedTuple):
     """The answer to a request.
 
     `status`: 0 where nobody answered; `verdicts`: one for each event, or none at all; `retry_after`: seconds to wait
-    as the gateway asked, 0 where it did not; `detail`: a sentence for people.
+    as the gateway asked, 0 where it did not; `detail`: a sentence for people; `code`: that of the gateway's problem,
+    empty where the answer is none of these.
     """
 
     status: int
     verdicts: list[Verdict]
     retry_after: float
     detail: str
+    code: str = ""
 
     @property
-    def may_be_repeated(self) -> bool:
-        """Return whether the same request may succeed later."""
-        return self.status == 0 or self.status in _AGAIN or self.status >= 500
+    def is_about_the_body(self) -> bool:
+        """Return whether an event in it is at fault, or their number: fewer of them may pass."""
+        return not self.verdicts and (self.status == 413 or (self.status == 400 and self.code != ""))
+
+    @property
+    def is_refusal(self) -> bool:
+        """Return whether our key or address is at fault, which people have to mend, and not a gateway that is busy."""
+        is_busy = self.status in (0, *_BUSY) or self.status >= 500
+        return not self.verdicts and not is_busy and not self.is_about_the_body
 
 
 class Transport:
@@ -88,7 +97,7 @@ class Transport:
         answer = self._post("/events/", body)
         if 200 <= answer.status < 300 and not answer.verdicts:
             detail = f"status {answer.status} without verdicts: is this address the gateway's?"
-            return answer._replace(status=0, retry_after=0.0, detail=detail)
+            return answer._replace(retry_after=0.0, detail=detail)
         if answer.verdicts and len(answer.verdicts) != len(bodies):
             return answer._replace(status=0, verdicts=[], detail="the answer is not about the events that were sent")
         return answer
@@ -131,7 +140,7 @@ def _read(status: int, body: bytes, retry_after: str | None) -> Answer:
     except (msgspec.DecodeError, UnicodeDecodeError):  # not the gateway's own answer: a proxy's, or cut off
         read = _Body()
     detail = read.detail or f"status {status}"
-    return Answer(status, read.results or [], seconds_of(retry_after), detail)
+    return Answer(status, read.results or [], seconds_of(retry_after), detail, read.code)
 
 
 def seconds_of(retry_after: str | None) -> float:

@@ -115,7 +115,7 @@ class DiskQueue:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether there is an event that this process may take."""
+        """Return whether there is an event that this process may take."""
         with self._taking, suppress(OSError):
             if not self._is_closed:
                 return any(journal.has_waiting for journal in tuple(self._journals)) or self._adopt()

@@ -84,7 +84,7 @@ class Journal:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether there is more than what was settled."""
+        """Return whether there is more than what was settled."""
         return bool(self._ahead) or os.fstat(self._file).st_size > self._read_to
 
     def take(self, events: int, size: int) -> list[Entry]:
