@@ -7,6 +7,7 @@
 #   make shell          a shell in which eye, pytest and ruff are found
 #   make reference      docs/reference from the code
 #   make docs           the documents as a site in build/site; a broken link fails
+#   make example        a small shop that uses both clients, on the stack that runs or on one of its own
 #   make client         the browser client, built into gateway/static; needs node and npm
 #   make alerts         the alert rules against promtool
 #   make faults         drills: what can break does, and an independent reader counts; DRILLS="--quick" for short ones
@@ -17,13 +18,17 @@ unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run up shell test lint reference docs places test-fast faults cluster secure bench load clean alerts client
+.PHONY: run up shell test lint reference docs places test-fast faults cluster secure bench load clean alerts client example
 
 run: $(INSTALLED)
 	$(BIN)/eye up --send tests/sample-events.ndjson $(if $(ONCE),--once)
 
 up: $(INSTALLED)
 	$(BIN)/eye up
+
+# examples/shop/README.md says what it shows.
+example: $(INSTALLED)
+	$(BIN)/python -m examples.shop
 
 shell: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $${SHELL:-sh}

@@ -16,11 +16,21 @@ from schemas.event import MAX_TEXT
 keys_app = typer.Typer(help="The applications' keys, in applications.toml.", no_args_is_help=True)
 
 
-@keys_app.command("add", epilog="Example: `eye keys add shop --scopes write,read --label till-7`")
+@keys_app.command(
+    "add",
+    epilog="Example: `eye keys add shop --scopes write,read --label till-7`; for the pages of a site"
+    " `eye keys add shop --public --origin https://shop.example`",
+)
 def add_key(
     application: str,
     scopes: Annotated[str, typer.Option(help="What the key may do: write, read, or both.")] = "write",
     label: Annotated[str | None, typer.Option(help="A name for the key, for people.")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="The key may stand in a page: it works from the origins alone.")
+    ] = False,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="Pages of this origin may send for the application; may be repeated.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key for an application and print it, once: only its SHA-256 is kept."""
@@ -31,15 +41,20 @@ def add_key(
     wanted = [scope.strip() for scope in scopes.split(",")]
     if unknown := set(wanted) - set(keys.SCOPES):
         raise typer.BadParameter(f"no such scope: {', '.join(sorted(unknown))}; there are write and read")
+    if public and wanted != ["write"]:
+        raise typer.BadParameter("a public key may only write")
     settings = read_settings()
     path = settings.applications_file.absolute()
-    key = keys.add_key(path, application, wanted, label)
+    key = keys.add_key(path, application, wanted, label, public=public, origins=origin or ())
     if as_json:
         print_found({"application": application, "key": key, "scopes": wanted, "file": str(path)}, [], [], True)
         return
     out.print(key, markup=False, highlight=False, soft_wrap=True)
     err.print(f"written to {path}; gateways that read this file take the key within a second", soft_wrap=True)
-    err.print("send it as `Authorization: Bearer KEY`, or with `eye send FILE --key KEY`", markup=False)
+    if public:
+        err.print("it may stand in your pages: `init({ url, key })` of /eye.js", markup=False)
+    else:
+        err.print("send it as `Authorization: Bearer KEY`, or with `eye send FILE --key KEY`", markup=False)
 
 
 @keys_app.command("list", epilog="Example: `eye keys list --json`")

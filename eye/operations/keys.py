@@ -43,21 +43,55 @@ class KeyEntry:
         return self.sha256[:12]
 
 
-def add_key(path: Path, application: str, scopes: Sequence[str], label: str | None = None) -> str:
-    """Make a key, append its SHA-256 to the file and return the key: it is kept nowhere. Raises KeyFileError."""
+def add_key(
+    path: Path,
+    application: str,
+    scopes: Sequence[str],
+    label: str | None = None,
+    *,
+    public: bool = False,
+    origins: Sequence[str] = (),
+) -> str:
+    """Make a key, append its SHA-256 to the file and return the key: it is kept nowhere. Raises KeyFileError.
+
+    `public`: the key may stand in a page, and works from the application's origins alone; `origins` join these.
+    """
     key = f"eye_{secrets.token_urlsafe(32)}"
     entry: dict[str, Any] = {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": list(scopes)}
+    entry |= {"public": True} if public else {}
     entry |= {"label": label} if label else {}
     entry |= {"created": f"{datetime.now(UTC):%Y-%m-%d}"}
     with _locked(path):
         document = _read(path)
-        known = [found for found in document.get("applications", []) if found["id"] == application]
-        if not known:
-            _append(document, "applications", {"id": application})
-            known = [found for found in document["applications"] if found["id"] == application]
-        _append(known[0], "keys", entry, inline=True)
+        known = _application(document, application)
+        _add_origins(known, origins)
+        if public and not known.get("origins"):
+            raise KeyFileError(f"{application} has no origins, and a public key works from these alone: name one")
+        _append(known, "keys", entry, inline=True)
         _write(path, document)
     return key
+
+
+def kept_key(kept: Path, path: Path, application: str, scopes: Sequence[str], **terms: Any) -> str:
+    """Return the key that `kept` has, where it still opens something; else make one as `add_key` does, and keep it."""
+    if kept.exists() and path.exists():
+        key = kept.read_text().strip()
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        if any(entry.sha256 == digest for entry in list_keys(path)):
+            return key
+    key = add_key(path, application, scopes, **terms)
+    descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key)
+    return key
+
+
+def add_origins(path: Path, application: str, origins: Sequence[str]) -> None:
+    """Let pages of these origins send for an application that is in the file or joins it. Raises KeyFileError."""
+    with _locked(path):
+        document = _read(path)
+        _add_origins(_application(document, application), origins)
+        _write(path, document)
 
 
 def list_keys(path: Path) -> list[KeyEntry]:
@@ -87,17 +121,20 @@ def keys_version(path: Path) -> str:
 
 def local_key(data_dir: Path, applications: Path) -> str:
     """Return the key of the local stack's application `local`, made when there is none yet."""
-    kept = data_dir / "local.key"
-    if kept.exists() and applications.exists():
-        key = kept.read_text().strip()
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        if any(entry.sha256 == digest for entry in list_keys(applications)):
-            return key
-    key = add_key(applications, "local", SCOPES)
-    descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key)
-    return key
+    return kept_key(data_dir / "local.key", applications, "local", SCOPES)
+
+
+def _application(document: Any, name: str) -> Any:
+    """Return an application of the file, added where it is not there."""
+    if all(found["id"] != name for found in document.get("applications", [])):
+        _append(document, "applications", {"id": name})
+    return next(found for found in document["applications"] if found["id"] == name)
+
+
+def _add_origins(application: Any, origins: Sequence[str]) -> None:
+    known = application.get("origins", [])
+    if new := [origin for origin in dict.fromkeys(origins) if origin not in known]:
+        application["origins"] = [*known, *new]
 
 
 def _append(container: Any, name: str, entry: dict[str, Any], *, inline: bool = False) -> None:

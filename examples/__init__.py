@@ -1,0 +1,1 @@
+"""Applications that use The Eye, to run and to copy from."""
