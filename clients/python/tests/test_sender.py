@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -115,6 +116,13 @@ def test_what_is_no_event_type_is_dropped(fake_eye: FakeEye) -> None:
 def test_options_that_can_not_be_used_are_refused(url: str, key: str, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is"):
         Eye(url, key, **options)
+
+
+def test_type_checkers_know_every_option() -> None:
+    from eye_client.options import OptionalTerms, Options
+
+    fields = [field.name for field in dataclasses.fields(Options)]
+    assert list(OptionalTerms.__annotations__) == fields[2:]
 
 
 def test_the_key_is_not_shown() -> None:

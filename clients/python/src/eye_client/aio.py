@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from eye_client.counts import Counts
 from eye_client.engine import Engine, OnResult
-from eye_client.options import Options
+from eye_client.options import OptionalTerms, Options
 from eye_client.results import Result
 from eye_client.sender import Sender
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class AsyncEye(Sender):
@@ -20,7 +23,9 @@ class AsyncEye(Sender):
     `on_result` is called on the loop in which the client was entered, or first flushed.
     """
 
-    def __init__(self, url: str, key: str, *, on_result: OnResult | None = None, **options: Any) -> None:
+    def __init__(
+        self, url: str, key: str, *, on_result: OnResult | None = None, **options: Unpack[OptionalTerms]
+    ) -> None:
         told = Options(url, key, **options)
         self._on_result = on_result
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from eye_client.counts import Counts
 from eye_client.engine import Engine, OnResult
-from eye_client.options import Options
+from eye_client.options import OptionalTerms, Options
 from eye_client.sender import Sender
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Client = TypeVar("Client", bound="Eye")
 
@@ -22,7 +25,9 @@ class Eye(Sender):
     Raises ValueError for options that can't be used; nothing else here ever raises.
     """
 
-    def __init__(self, url: str, key: str, *, on_result: OnResult | None = None, **options: Any) -> None:
+    def __init__(
+        self, url: str, key: str, *, on_result: OnResult | None = None, **options: Unpack[OptionalTerms]
+    ) -> None:
         told = Options(url, key, **options)
         self._engine = Engine(told, on_result)
         super().__init__(self._engine, told.max_event_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from os import PathLike
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 
@@ -64,3 +65,23 @@ class Options:
                 raise ValueError(f"{name} is more than 0 seconds")
         if self.disk is not None and os.name != "posix":
             raise ValueError("disk is for POSIX systems")
+
+
+class OptionalTerms(TypedDict, total=False):
+    """The options that a client has besides its address and key, for type checkers: see `Options`."""
+
+    batch_events: int
+    batch_bytes: int
+    linger: float
+    queue_events: int
+    queue_bytes: int
+    disk: str | PathLike[str] | None
+    disk_bytes: int
+    max_event_bytes: int
+    timeout: float
+    min_backoff: float
+    max_backoff: float
+    refused_backoff: float
+    exit_timeout: float
+    fork_timeout: float
+    ca_certs: str | None
