@@ -25,7 +25,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    "name", ["gateway-killed", "workers-killed", "all-sinks-killed", "kafka-killed", "postgres-killed"]
+    "name",
+    ["gateway-killed", "workers-killed", "all-sinks-killed", "kafka-killed", "postgres-killed", "gateway-removed"],
 )
 def test_nothing_is_lost_or_doubled_or_out_of_order(ground: Ground, name: str) -> None:
     proof = run_drill(DRILLS[name], ground, SEED, quick=True)

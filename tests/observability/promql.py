@@ -118,6 +118,8 @@ class _Evaluation:
                 return self._over_time(matrix, increase if name == "increase" else rate)
             case "max_over_time", [syntax.MatrixSelector() as matrix]:
                 return self._over_time(matrix, lambda points, *_: max(value for _, value in points))
+            case "last_over_time", [syntax.MatrixSelector() as matrix]:
+                return self._over_time(matrix, lambda points, *_: points[-1][1])
             case "absent", [syntax.VectorSelector() as selector]:
                 equal = frozenset((m.name, m.value) for m in selector.matchers.matchers if str(m.op) == "MatchOp.Equal")
                 return {} if self._vector(selector) else {equal: 1.0}

@@ -80,19 +80,23 @@ class Pipeline:
         self._program = program
         self._made = 0
         self.gateway = self.make("gateway")
+        self.more_gateways: list[EyeProcess] = []
         self.streams = [self.make("stream") for _ in range(streams)]
         self.sinks = [self.make("sinks") for _ in range(sinks)]
 
-    def make(self, stage: str, port: int | None = None) -> EyeProcess:
-        """Make one more process of a stage, not yet started; whoever adds it to the lists has it stopped with them."""
+    def make(self, stage: str, port: int | None = None, **changes: Any) -> EyeProcess:
+        """Make one more process of a stage, not yet started, whose settings may differ.
+
+        Whoever adds it to the lists has it stopped with them.
+        """
         self._made += 1
-        logs = self.settings.data_dir / "logs"
-        return EyeProcess(stage, self._made, self.settings, logs, port=port, program=self._program)
+        logs, settings = self.settings.data_dir / "logs", self.settings.model_copy(update=changes)
+        return EyeProcess(stage, self._made, settings, logs, port=port, program=self._program)
 
     @property
     def processes(self) -> list[EyeProcess]:
         """All of them, in the order of the flow."""
-        return [self.gateway, *self.streams, *self.sinks]
+        return [self.gateway, *self.more_gateways, *self.streams, *self.sinks]
 
     def __enter__(self) -> Self:
         try:

@@ -42,18 +42,27 @@ class Traffic(threading.Thread):
         self.refused = 0
         self.slowest = 0.0
         self.skew = timedelta()
-        self._url = f"{url}/events/"
+        self._urls = [url]
         self._seed = seed
         self._gives_up = gives_up
         self._interval = LANES * _BATCH / rate
         self._ending = threading.Event()
         self._given_up_at: float | None = None
         self._silent_until = -math.inf
+        self._lanes = [_Lane(self, number) for number in range(LANES)]
 
     @property
     def acknowledged(self) -> list[Known]:
         """The events that got their 2xx."""
         return [known for known in self.sent if known.acknowledged is not None]
+
+    def spread(self, urls: Sequence[str]) -> None:
+        """Send to these gateways from now on; a lane that moves begins sessions of its own there."""
+        self._urls = list(urls)
+
+    def lanes_at(self, url: str) -> int:
+        """Return how many lanes still send to a gateway."""
+        return sum(lane.url == url for lane in self._lanes)
 
     def expect_silence(self) -> None:
         """Take no offence at requests without an answer: the gateway is frozen."""
@@ -77,7 +86,10 @@ class Traffic(threading.Thread):
         timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
         headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-ndjson"}
         async with aiohttp.ClientSession(timeout=timeout, headers=headers) as client:
-            await asyncio.gather(*(_Lane(self, client, number).run() for number in range(LANES)))
+            await asyncio.gather(*(lane.run(client) for lane in self._lanes))
+
+    def _url_of(self, lane: int) -> str:
+        return self._urls[lane % len(self._urls)]
 
     def _is_over(self) -> bool:
         return self._given_up_at is not None and time.monotonic() > self._given_up_at
@@ -89,20 +101,29 @@ def lane_sessions(lane: int) -> list[str]:
 
 
 class _Lane:
-    def __init__(self, traffic: Traffic, client: aiohttp.ClientSession, number: int) -> None:
+    def __init__(self, traffic: Traffic, number: int) -> None:
+        self.url = traffic._url_of(number)
         self._traffic = traffic
-        self._client = client
         self._number = number
+        self._moves = 0
         self._chance = random.Random(f"{traffic._seed}-{number}")
         self._requests = 0
         self._known: list[Known] = []
 
-    async def run(self) -> None:
+    async def run(self, client: aiohttp.ClientSession) -> None:
         due = time.monotonic()
         while not self._traffic._ending.is_set():
-            await self._deliver(self._next_batch())
+            self._follow()
+            await self._deliver(client, self._next_batch())
             due = max(due + self._traffic._interval, time.monotonic() - self._traffic._interval)
             await asyncio.sleep(due - time.monotonic())  # the rate
+
+    def _follow(self) -> None:
+        """Go to the gateway that the lane is meant for now."""
+        url = self._traffic._url_of(self._number)
+        if url != self.url:
+            self.url, self._moves = url, self._moves + 1
+            self._known.clear()
 
     def _next_batch(self) -> list[Known]:
         batch = [self._next_event() for _ in range(_BATCH)]
@@ -111,26 +132,27 @@ class _Lane:
     def _next_event(self) -> Known:
         if self._known and self._chance.random() < _AGAIN_SHARE:
             return self._chance.choice(self._known[-1000:])
-        session_id = self._chance.choice(lane_sessions(self._number))
+        session_id = self._chance.choice(lane_sessions(self._number)) + (f"-{self._moves}" if self._moves else "")
         known = a_known_event(self._chance, session_id, datetime.now(UTC), self._traffic.skew)
         self._known.append(known)
         self._traffic.sent.append(known)
         return known
 
-    async def _deliver(self, batch: Sequence[Known]) -> None:
+    async def _deliver(self, client: aiohttp.ClientSession, batch: Sequence[Known]) -> None:
         while batch and not self._traffic._is_over():
-            batch = await self._request(batch)
+            batch = await self._request(client, batch)
             if batch:
                 await asyncio.sleep(_AGAIN_SECONDS)  # sooner than Retry-After says: the more is tried
 
-    async def _request(self, batch: Sequence[Known]) -> Sequence[Known]:
+    async def _request(self, client: aiohttp.ClientSession, batch: Sequence[Known]) -> Sequence[Known]:
         """Send a request, and return the events that have to be sent again."""
         self._requests += 1
         for place, known in enumerate(batch):
             known.first = known.first or (self._requests, place)
         begun = time.monotonic()
         try:
-            async with self._client.post(self._traffic._url, data=ndjson([known.body for known in batch])) as response:
+            body = ndjson([known.body for known in batch])
+            async with client.post(f"{self.url}/events/", data=body) as response:
                 answer = await response.json(content_type=None)
         except aiohttp.ClientConnectorError:
             return batch

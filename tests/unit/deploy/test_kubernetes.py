@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,15 @@ def test_a_process_is_probed_and_no_two_of_it_are_disrupted_at_once(name: str) -
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert named("PodDisruptionBudget", name)["spec"]["maxUnavailable"] == 1
+
+
+def test_a_gateway_has_time_to_empty_its_spool_before_it_stops() -> None:
+    pod = dict(pods())["gateway"]
+    command = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1]
+    before, wait = (float(seconds) for seconds in re.findall(r"\d+", command))
+
+    assert command == f"sleep {before:g}; eye spool wait --seconds {wait:g}"
+    assert pod["terminationGracePeriodSeconds"] >= before + wait + 15 + 5  # the stop itself, and the command's start
 
 
 @pytest.mark.parametrize("name", ["stream", "sinks"])
