@@ -17,7 +17,7 @@ from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.integration.eye.test_command import Ran, run_eye
 from tests.integration.eye.test_spool_command import a_record, raw_records, send_first
-from tests.integration.gateway.test_refused_records import LIMIT, limit_topic
+from tests.integration.gateway.outages.test_refused_records import LIMIT, limit_topic
 
 
 def store(settings: Settings) -> RefusedRecords:

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from schemas.settings import Settings
-from tests.integration.gateway.raw_http import (
+from tests.integration.gateway.hostile.raw_http import (
     EVENT,
     a_gateway_process,
     a_post,

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.settings import Settings
 from tests.conftest import KEY
-from tests.integration.gateway.raw_http import EVENT, a_post, connect, exchange, head, problem, said, statuses
+from tests.integration.gateway.hostile.raw_http import EVENT, a_post, connect, exchange, head, problem, said, statuses
 from tests.support.pipeline import EyeProcess, an_event
 
 # what is no HTTP, or wrong in it

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 
 from eye.local.choice import Kafka
 from schemas.settings import Settings
-from tests.integration.gateway.outage_sender import Sender, check, is_drained, is_unreachable, readiness
+from tests.integration.gateway.outages.outage_sender import Sender, check, is_drained, is_unreachable, readiness
 from tests.integration.gateway.test_json_builders import (
     AUTHORIZED,
     a_gateway,

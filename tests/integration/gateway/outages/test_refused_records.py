@@ -19,7 +19,7 @@ from gateway.publish.publisher import Publisher
 from gateway.spool.refused import FILE_NAME
 from schemas.settings import Settings
 from schemas.topics import topic_names
-from tests.integration.gateway.outage_sender import is_drained, readiness
+from tests.integration.gateway.outages.outage_sender import is_drained, readiness
 from tests.integration.gateway.test_json_builders import (
     a_gateway,
     all_records,

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 
 from schemas.ids import row_id
 from schemas.settings import Settings
-from tests.integration.gateway.stored_rows import (
+from tests.integration.gateway.reads.stored_rows import (
     SECOND,
     START,
     a_rejected_row,

@@ -21,7 +21,7 @@ from gateway.outgoing import Outcome, OutgoingRecord
 from gateway.publish import connection
 from gateway.publish.publisher import Publisher
 from schemas.settings import Settings
-from tests.integration.gateway.outage_sender import Sender, check, is_drained
+from tests.integration.gateway.outages.outage_sender import Sender, check, is_drained
 from tests.integration.gateway.test_json_builders import a_gateway, all_records, eventually
 from tests.support.proxy import Proxy
 from tests.support.servers import Infra

@@ -18,7 +18,7 @@ from gateway.outgoing import Outcome, OutgoingRecord
 from gateway.publish.publisher import Publisher
 from schemas.settings import Settings, SettingsError
 from schemas.topics import topic_names
-from tests.integration.gateway.outage_sender import Sender, check, is_drained, is_unreachable, readiness
+from tests.integration.gateway.outages.outage_sender import Sender, check, is_drained, is_unreachable, readiness
 from tests.integration.gateway.test_json_builders import (
     a_gateway,
     all_records,

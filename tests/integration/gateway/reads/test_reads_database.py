@@ -20,7 +20,7 @@ from gateway.query.listing import Listing
 from gateway.query.sessions import SESSIONS
 from schemas.settings import Settings
 from sinks.postgres.migrate import migrate
-from tests.integration.gateway.stored_rows import SECOND, START, a_session_row, get, store
+from tests.integration.gateway.reads.stored_rows import SECOND, START, a_session_row, get, store
 from tests.integration.gateway.test_json_builders import a_gateway, eventually
 from tests.support.servers import Infra
 from tests.support.stopwatch import Stopwatch

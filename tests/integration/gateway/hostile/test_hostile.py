@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.integration.gateway.raw_http import (
+from tests.integration.gateway.hostile.raw_http import (
     EVENT,
     HEAD_SECONDS,
     IDLE_SECONDS,
