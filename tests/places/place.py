@@ -24,7 +24,7 @@ TABLES = ("Sent sample-events.ndjson: 65 ok.", "Rejected events", "future_timest
 """Texts that `make run ONCE=1` prints when each sample event was stored or rejected as it should be."""
 
 _OURS = ("__editable__", "the_eye-", "the_eye_client-")
-_SECONDS = 300
+_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ _PROXIES: dict[str, str | None] = {
     **dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), _PROXY),
     **dict.fromkeys(("NO_PROXY", "no_proxy"), None),
 }
+_NEEDED = "make,git,python3,ca-certificates,default-jre-headless,maven"
 _NO_JAVA = "Kafka needs a Java runtime 17 or newer"
 _NO_DOCKER = "exit 1"
 _RUNTIMES = list(Path("/usr/lib/jvm").glob("*/bin/java"))
@@ -46,6 +47,36 @@ def _python(version: str) -> Place:
         arguments=(f"PYTHON={program}",),
         missing=lambda: None if program else f"python{version} is missing (Debian 12 has 3.11): put it on PATH",
     )
+
+
+def _german(charset: str) -> Place:
+    """Return the place with a German locale of that charset, made for it."""
+    locale = f"de_DE.{charset}"
+    return Place(
+        f"german-{charset.lower()}",
+        variables={"LC_ALL": locale, "LOCPATH": "{base}"},
+        unshare=_MOUNT,
+        mounts=(f'localedef -i de_DE -f {charset} "$base/{locale}"',),
+        missing=lambda: None if Path("/usr/share/i18n/locales/de_DE").exists() else "install the package `locales`",
+    )
+
+
+def _debian(suite: str, packages: str) -> tuple[str, ...]:
+    """Return the lines that go on in a Debian of that suite with these packages and nothing of this machine's."""
+    return (
+        f'debootstrap --variant=minbase --include={packages} {suite} "$base/debian" > "$base/log" || cat "$base/log"',
+        'mount -t proc proc "$base/debian/proc"',
+        'mount --rbind /dev "$base/debian/dev"',
+        'mkdir -p "$base/debian$base"',
+        'mount --bind "$base" "$base/debian$base"',
+        'for file in resolv.conf hosts pip.conf; do ! [ -e "/etc/$file" ] || cp "/etc/$file" "$base/debian/etc"; done',
+        'mkdir -p "$base/debian/etc/ssl/certs" && mount --bind /etc/ssl/certs "$base/debian/etc/ssl/certs"',
+        'set -- chroot "$base/debian" "$@"',
+    )
+
+
+def _without_debootstrap() -> str | None:
+    return None if shutil.which("debootstrap") else "install the package `debootstrap`"
 
 
 _OLD = next(filter(None, map(_interpreter, ("3.10", "3.9", "3.8"))), None)
@@ -87,13 +118,8 @@ PLACES = (
     Place("odd-path", folder="the eye 100%20 für 日本"),
     Place("odd-path-in-c", folder="the eye 100%20 für 日本", variables={"LC_ALL": "C"}),
     Place("c-locale", variables={"LC_ALL": "C", "LANG": None}),
-    Place(
-        "german-latin1",
-        variables={"LC_ALL": "de_DE.ISO-8859-1", "LOCPATH": "{base}"},
-        unshare=_MOUNT,
-        mounts=('localedef -i de_DE -f ISO-8859-1 "$base/de_DE.ISO-8859-1"',),
-        missing=lambda: None if Path("/usr/share/i18n/locales/de_DE").exists() else "install the package `locales`",
-    ),
+    _german("ISO-8859-1"),
+    _german("UTF-8"),
     Place("no-ipv6", unshare=("--net",), mounts=("ip link set lo up", "sysctl -qw net.ipv6.conf.all.disable_ipv6=1")),
     Place(
         "localhost-is-ipv6-first",
@@ -165,6 +191,34 @@ PLACES = (
         "nonsense-from-nothing",
         installed=False,
         variables={**_NONSENSE, "XDG_CACHE_HOME": "{base}/cache", "JAVA_HOME": "/nonsense"},
+    ),
+    Place(
+        "debian-13",
+        installed=False,
+        variables={"HOME": "/root", "JAVA_HOME": None},
+        unshare=_MOUNT,
+        mounts=_debian("trixie", f"{_NEEDED},python3-venv"),
+        missing=_without_debootstrap,
+    ),
+    Place(
+        "debian-13-without-venv",
+        installed=False,
+        variables={"HOME": "/root", "JAVA_HOME": None},
+        unshare=_MOUNT,
+        mounts=_debian("trixie", _NEEDED),
+        says=("apt-get install python3-venv",),
+        fails=True,
+        missing=_without_debootstrap,
+    ),
+    Place(
+        "debian-13-without-python",
+        installed=False,
+        variables={"HOME": "/root", "JAVA_HOME": None},
+        unshare=_MOUNT,
+        mounts=_debian("trixie", "make"),
+        says=("apt-get install python3 python3-venv",),
+        fails=True,
+        missing=_without_debootstrap,
     ),
     _python("3.11"),
     _python("3.12"),
