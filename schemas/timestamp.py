@@ -1,4 +1,4 @@
-"""Timestamps as applications send them: ISO 8601 and RFC 3339 text, read as UTC."""
+"""Timestamps as applications send them (ISO 8601 and RFC 3339 text), and times as people type them, read as UTC."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 
 EXAMPLE = "2021-01-01 09:15:27.243860"
+
+TIME_FORMS = "write 2026-11-27T10:00Z, 2026-11-27, yesterday, today, now, or a span before now like 10m, 2h or 3d"
+"""The forms of a time that people type, as `parse_time` reads them."""
+
+_SPAN = re.compile(r"(\d{1,6})\s*([smhdw])", re.ASCII)
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 _BEGIN = datetime(1970, 1, 1)
 _BEGIN_IN_UTC = _BEGIN.replace(tzinfo=UTC)
@@ -51,6 +64,25 @@ def parse_timestamp(text: str) -> datetime:
     except OverflowError:
         raise ValueError(f"{_shown(text)} is outside the years 1 to 9999") from None
     return in_utc(moment.replace(tzinfo=_zone(text, parts["offset"])))
+
+
+def parse_time(text: str, now: datetime | None = None) -> datetime:
+    """Read a time as people type it, in UTC.
+
+    A timestamp; a date, which is its midnight; `now`, `today`, `yesterday`; or a span before now: `90s`, `10m`, `2h`,
+    `3d`, `1w`. Raises ValueError, with a sentence that shows these forms.
+    """
+    typed, now = text.strip().lower(), now or datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    named = {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}
+    try:
+        if typed in named:
+            return named[typed]
+        if span := _SPAN.fullmatch(typed):
+            return now - int(span[1]) * _UNITS[span[2]]
+        return parse_timestamp(f"{typed}T00:00Z" if _DAY.fullmatch(typed) else text.strip())
+    except (ValueError, OverflowError):
+        raise ValueError(f"{_shown(text)} is no time: {TIME_FORMS}") from None
 
 
 def in_utc(moment: datetime) -> datetime:

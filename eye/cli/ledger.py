@@ -10,18 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from eye.cli.terminal import AsJson, out, print_found, read_settings
-from eye.cli.time_arguments import parse_option
+from eye.cli.time_arguments import FORMS, parse_option
 
 
 def ledger(
-    since: Annotated[str | None, typer.Option(help="From this time, or so long ago: `2h`. Default: a day ago.")] = None,
+    since: Annotated[str | None, typer.Option(help=f"From this time: {FORMS}. Default: a day ago.")] = None,
     until: Annotated[str | None, typer.Option(help="Up to, but without, this time.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare what was received with what became of it, by application and hour; exits 1 when it doesn't balance."""
     from eye.operations.ledger import compute_ledger
 
-    found = asyncio.run(compute_ledger(read_settings(), parse_option(since), parse_option(until)))
+    found = asyncio.run(compute_ledger(read_settings(), parse_option("--since", since), parse_option("--until", until)))
     columns = ("received", "stored", "rejected", "duplicate", "in_flight", "difference")
     lines = [(line, [getattr(line, name) for name in columns]) for line in [*found.lines, found.total]]
     if as_json:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,17 +17,8 @@ from eye.runs.errors import ReplayError
 from eye.runs.lifecycle import Outcome, Watcher
 from eye.runs.targets import CheckResult
 from schemas.settings import Settings
-from schemas.timestamp import parse_timestamp
 
 T = TypeVar("T")
-
-
-def moment(option: str, text: str | None) -> datetime | None:
-    """Read an option that is a time. Raises typer.BadParameter."""
-    try:
-        return None if text is None else parse_timestamp(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{option} {text}: {error}") from None
 
 
 class _OnTerminal:

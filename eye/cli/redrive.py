@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from eye.cli.progress_view import moment, print_check, print_outcome, work
+from eye.cli.progress_view import print_check, print_outcome, work
 from eye.cli.terminal import AsJson, Yes
+from eye.cli.time_arguments import FORMS, parse_option
 from eye.redrive.run import Redrive, end_of_selection
 from eye.redrive.transform import read_steps
 from eye.runs.lifecycle import Outcome, Watcher
@@ -26,8 +27,10 @@ def redrive(
     session: Annotated[str | None, typer.Option(help="Of this session.")] = None,
     category: Annotated[str | None, typer.Option(help="Of this category.")] = None,
     name: Annotated[str | None, typer.Option(help="Of this name.")] = None,
-    begin: Annotated[str | None, typer.Option("--from", help="Received at this time (ISO 8601) or later.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Received before this time.")] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", "--since", help=f"Received at this time or later: {FORMS}.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--until", "--to", help="Received before this time.")] = None,
     transformation: Annotated[
         Path | None,
         typer.Option("--transform", help="Steps that mend them, in JSON or TOML.", exists=True, dir_okay=False),
@@ -46,8 +49,8 @@ def redrive(
         session=session,
         category=category,
         name=name,
-        from_time=moment("--from", begin),
-        to_time=end_of_selection(moment("--to", end)),
+        from_time=parse_option("--from", begin),
+        to_time=end_of_selection(parse_option("--until", end)),
     )
     narrowed = any(value is not None for value in (code, application, session, category, name, begin, end))
     if everything == narrowed:

@@ -11,8 +11,9 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from eye.cli.progress_view import moment, print_check, print_outcome, work
+from eye.cli.progress_view import print_check, print_outcome, work
 from eye.cli.terminal import AsJson, Yes, confirm, fail, print_found, read_settings
+from eye.cli.time_arguments import FORMS, parse_option
 from eye.redrive.run import REDRIVE, Redrive
 from eye.replay.run import FILE, SINK, STREAM, open_replay
 from eye.runs import runs
@@ -58,16 +59,17 @@ replay_app = typer.Typer(
 @replay_app.callback()
 def replay(
     context: typer.Context,
-    to: Annotated[
-        list[str] | None, typer.Option(help="Where to: sink, stream, or file PATH. A time: up to when (exclusive).")
-    ] = None,
+    to: Annotated[list[str] | None, typer.Option(help="Where to: sink, stream, or file PATH.")] = None,
     file: Annotated[Path | None, typer.Option(hidden=True)] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that Kafka has; to sink: of every topic.")] = False,
     topic: Annotated[list[str] | None, typer.Option(help="A topic, like events.validated; may be repeated.")] = None,
     partitions: Annotated[str | None, typer.Option(help="Like 0,2-4; default: all.")] = None,
     from_offset: Annotated[int | None, typer.Option(min=0, help="The first offset, in each partition.")] = None,
     to_offset: Annotated[int | None, typer.Option(min=0, help="The offset after the last one.")] = None,
-    begin: Annotated[str | None, typer.Option("--from", help="Received at this time (ISO 8601) or later.")] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", "--since", help=f"Received at this time or later: {FORMS}.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Received before this time.")] = None,
     application: Annotated[str | None, typer.Option(help="Of this application.")] = None,
     session: Annotated[str | None, typer.Option(help="Of this session.")] = None,
     category: Annotated[str | None, typer.Option(help="Of this category.")] = None,
@@ -86,15 +88,15 @@ def replay(
     """
     if context.invoked_subcommand is not None:
         return
-    target, end = _target(to or [])
+    target, until = _target(to or [], until)
     selection = Selection(
         topics=_topics(target, topic, everything),
         all=everything,
         partitions=_numbers(partitions),
         from_offset=from_offset,
         to_offset=to_offset,
-        from_time=moment("--from", begin),
-        to_time=moment("--to", end),
+        from_time=parse_option("--from", begin),
+        to_time=parse_option("--until", until),
         application=application,
         session=session,
         category=category,
@@ -171,11 +173,12 @@ def cancel(run: str, yes: Yes = False, as_json: AsJson = False) -> None:
     print_found({"run": run, "status": runs.CANCELLED}, [["cancelled", run]], [], as_json)
 
 
-def _target(to: Sequence[str]) -> tuple[str, str | None]:
-    """Part the target from the end of the time range."""
+def _target(to: Sequence[str], until: str | None) -> tuple[str, str | None]:
+    """Return the target, and the end of the time range; scripts of before name that by a second `--to`."""
     targets, times = [value for value in to if value in _TOPICS], [value for value in to if value not in _TOPICS]
+    times += [] if until is None else [until]
     if len(targets) != 1 or len(times) > 1:
-        raise typer.BadParameter(f"say where to, once: --to {', --to '.join(_TOPICS)}")
+        raise typer.BadParameter(f"say where to, once: --to {', --to '.join(_TOPICS)}; up to when: --until TIME")
     return targets[0], times[0] if times else None
 
 

@@ -1,31 +1,25 @@
-"""Parse times on the command line: a time, or a time span before now."""
+"""Parse options that are times."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from typing import overload
 
 import typer
 
-from schemas.timestamp import parse_timestamp
+from schemas.timestamp import parse_time
 
-_AGO = re.compile(r"(\d{1,6})\s*(s|m|h|d)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+FORMS = "2026-11-27T10:00Z, 2026-11-27, yesterday, or 10m, 2h, 3d ago"
+"""The forms of a time, as the help of an option names them."""
 
 
-def parse_moment(text: str, now: datetime | None = None) -> datetime:
-    """Read `90s`, `10m`, `2h` or `3d` as that long ago, and anything else as ISO 8601. Raises ValueError."""
+@overload
+def parse_option(option: str, text: str) -> datetime: ...
+@overload
+def parse_option(option: str, text: str | None) -> datetime | None: ...
+def parse_option(option: str, text: str | None) -> datetime | None:
+    """Read the value of an option that is a time, in UTC; None when it was not given. Raises typer.BadParameter."""
     try:
-        if ago := _AGO.fullmatch(text.strip()):
-            return (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        return parse_timestamp(text)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{text} is no time like 2021-01-01T09:15, and no time span like 10m, 2h or 3d") from None
-
-
-def parse_option(text: str | None) -> datetime | None:
-    """Read an option that is a time, None when it was not given. Raises typer.BadParameter."""
-    try:
-        return None if text is None else parse_moment(text)
+        return None if text is None else parse_time(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(f"{option} {text}: {error}") from None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from eye.cli.terminal import AsJson, err, fail, out, print_found, read_settings
-from eye.cli.time_arguments import parse_option
+from eye.cli.time_arguments import FORMS, parse_option
 
 
 def trace(
@@ -17,7 +17,7 @@ def trace(
     application: Annotated[
         list[str] | None, typer.Option(help="An application without a key, whose id is no UUID; may be repeated.")
     ] = None,
-    since: Annotated[str, typer.Option(help="How far back to look for an event without a row.")] = "10m",
+    since: Annotated[str, typer.Option(help=f"How far back to look for an event without a row: {FORMS}.")] = "10m",
     as_json: AsJson = False,
 ) -> None:
     """Show what became of an event, step by step; exits 1 when it is found nowhere."""
@@ -25,8 +25,7 @@ def trace(
 
     from eye.operations.trace import find_traces
 
-    moment = parse_option(since)
-    assert moment is not None
+    moment = parse_option("--since", since)
     found = asyncio.run(find_traces(read_settings(), event_id, moment, application or ()))
     if as_json:
         out.print_json(msgspec.json.encode(found).decode())

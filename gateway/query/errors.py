@@ -90,8 +90,8 @@ ERRORS = Listing(
         *COUNT_FILTERS,
     ),
     always=(_NOT_REDRIVEN,),
-    order="event.received_at, event.event_id, event.application",
-    after="(event.received_at, event.event_id, event.application) > (%(moment)s, %(id)s::uuid, %(application)s)",
+    order=("event.received_at", "event.event_id", "event.application"),
+    after=("%(moment)s", "%(id)s::uuid", "%(application)s"),
     item=_rejected,
     place=_place,
 )

@@ -70,8 +70,8 @@ EVENTS = Listing(
         ),
         *_TYPE_AND_TIME,
     ),
-    order="event.occurred_at, event.event_id, event.application",
-    after="(event.occurred_at, event.event_id, event.application) > (%(moment)s, %(id)s::uuid, %(application)s)",
+    order=("event.occurred_at", "event.event_id", "event.application"),
+    after=("%(moment)s", "%(id)s::uuid", "%(application)s"),
     item=_event,
     place=_place,
 )

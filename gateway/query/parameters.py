@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.openapi_parts import Json, query
 from gateway.problems import BadRequest, ProblemCode
-from schemas.timestamp import parse_timestamp
+from schemas.timestamp import TIME_FORMS, parse_time
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -31,6 +31,13 @@ def limit(value: str) -> int:
     if not 1 <= number <= MAX_LIMIT:
         raise ValueError(f"a number from 1 to {MAX_LIMIT}")
     return number
+
+
+def order(value: str) -> str:
+    """Read the order of a listing."""
+    if value not in ("asc", "desc"):
+        raise ValueError("asc or desc")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,12 @@ LIMIT = Parameter(
     parse=limit,
     schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
 )
+ORDER = Parameter(
+    "order",
+    "The order of the items; `desc`: the last ones first. A cursor goes on in the order of its page.",
+    parse=order,
+    schema={"enum": ["asc", "desc"], "default": "asc"},
+)
 CURSOR = Parameter("cursor", "`next` of the page before.")
 
 
@@ -67,7 +80,7 @@ def event_type_filters(table: str) -> tuple[Parameter, ...]:
 
 def time_parameter(name: str, description: str, condition: str = "") -> Parameter:
     """Return a parameter that is a time."""
-    return Parameter(name, description, condition, parse_timestamp, {"format": "date-time"})
+    return Parameter(name, f"{description} Times: {TIME_FORMS}.", condition, parse_time)
 
 
 def time_filters(column: str) -> tuple[Parameter, ...]:

@@ -68,8 +68,8 @@ SESSIONS = Listing(
     ),
     # a session without an accepted event has no time
     always=("started_at is not null",),
-    order="started_at, session_id",
-    after="(started_at, session_id) > (%(moment)s, %(id)s)",
+    order=("started_at", "session_id"),
+    after=("%(moment)s", "%(id)s"),
     item=_session,
     place=_place,
 )

@@ -107,7 +107,7 @@ async def test_a_mended_rule_replaces_exactly_the_events_it_misjudged(wrong_rule
         (["--to", "sink"], 2, "say what to replay"),
         (["--all"], 2, "say where to"),
         (["--to", "sink", "--topic", "events.raw", "--all"], 2, "events.raw can't be replayed to sink"),
-        (["--to", "sink", "--from", "yesterday"], 2, "--from yesterday"),
+        (["--to", "sink", "--from", "someday"], 2, "--from someday"),
         (["--to", "sink", "--partitions", "1,17"], 1, "has the partitions 0 to 2, there is no 17"),
         (["--to", "sink", "--partitions", "0", "--from-offset", "5"], 1, "nothing is selected"),
         (["--to", "sink", "--partitions", "0", "--to-offset", "5"], 1, "ends at offset 0: there is no 4 yet"),

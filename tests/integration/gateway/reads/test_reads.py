@@ -58,6 +58,20 @@ async def test_pages_hold_every_event_once_and_in_order(settings: Settings, clie
     assert len(set(order)) == 11
 
 
+@pytest.mark.parametrize("path", ["/events", "/errors", "/sessions"])
+async def test_a_listing_is_read_from_its_end(settings: Settings, client: ClientSession, path: str) -> None:
+    times = [START + number // 3 * SECOND for number in range(7)]
+    store_events(settings, [a_stored_event(number, occurred_at=time) for number, time in enumerate(times)])
+    store(settings, "rejected_events", [a_rejected_row(number, received_at=time) for number, time in enumerate(times)])
+    store(settings, "sessions", [a_session_row(number, started_at=time) for number, time in enumerate(times)])
+
+    forward = await pages(client, path, path[1:], limit=2)
+    backward = await pages(client, path, path[1:], limit=2, order="desc")
+
+    assert [len(page) for page in backward] == [2, 2, 2, 1]
+    assert [item for page in backward for item in page] == [item for page in forward for item in page][::-1]
+
+
 async def test_events_are_found_by_session_type_and_time(settings: Settings, client: ClientSession) -> None:
     others = [{"session_id": "s-2"}, {"category": "form interaction", "name": "submit"}, {"name": "cta click"}]
     store_events(settings, [a_stored_event(number, **columns) for number, columns in enumerate([{}, *others])])
@@ -74,6 +88,8 @@ async def test_events_are_found_by_session_type_and_time(settings: Settings, cli
     assert await numbers(to="2021-01-01 09:15:27.243860") == []
     assert await numbers(to="2021-01-01T10:15:27.243861+01:00") == [0]
     assert await numbers(session_id="", limit="") == [0, 1, 2, 3]
+    assert await numbers(from_="2021-01-01", to="yesterday") == [0, 1, 2, 3]
+    assert await numbers(from_="10m") == []
 
 
 async def test_one_event_is_found_by_its_id(settings: Settings, client: ClientSession) -> None:
@@ -194,8 +210,9 @@ BAD = [
     ("/events", "limit=ten"),
     ("/events", "limit=1&limit=2"),
     ("/events", "limit=%D9%A3"),
-    ("/events", "from=2021-01-01"),
-    ("/events", "from=yesterday"),
+    ("/events", "from=2021-02-30"),
+    ("/events", "from=someday"),
+    ("/events", "order=down"),
     ("/events", "to=2021-13-01T00:00:00"),
     ("/events", "cursor=abc"),
     ("/events", "session_id=%00"),
@@ -226,6 +243,7 @@ async def test_a_cursor_of_one_listing_is_none_of_another(settings: Settings, cl
     _, answer = await get(client, "/events", limit=1)
 
     assert (await get(client, "/errors", cursor=answer["next"]))[0] == 400
+    assert (await get(client, "/events", cursor=answer["next"], order="desc"))[0] == 400
     assert (await get(client, "/events", cursor=answer["next"]))[0] == 200
 
 

@@ -111,6 +111,7 @@ INDEXED = [
     (EVENTS, {"session_id": "s"}, "session_id"),
     (EVENTS, {"category": "c", "name": "n", "from": START, "to": START + SECOND}, "category"),
     (EVENTS, {"from": START, "to": START + SECOND}, "occurred_at"),
+    (EVENTS, {"from": START, "to": START + SECOND, "order": "desc"}, "occurred_at"),
     (ERRORS, {"from": START, "to": START + SECOND}, "received_at"),
     (ERRORS, {"code": "bad_value"}, "codes"),
     (SESSIONS, {"from": START, "to": START + SECOND}, "started_at"),
