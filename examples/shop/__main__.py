@@ -9,7 +9,9 @@ import signal
 import sys
 import webbrowser
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
 from werkzeug.serving import make_server
 
@@ -19,6 +21,7 @@ from eye.cli.terminal import find_local_stack, read_settings, stack_hint
 from eye.local.registry import StackInfo, find_stacks, read_stack
 from eye.local.remembered_settings import free_port
 from eye.local.stack import Stack
+from eye.local.up import no_proxy_option
 from eye.operations.gateways import gateway_urls, wait_for_keys
 from eye.operations.keys import add_origins, kept_key, keys_version
 from eye_client import Eye, Result, Status
@@ -30,7 +33,8 @@ APPLICATION = "shop"
 
 def main() -> None:
     """Run until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     settings = Settings()
     with ExitStack() as ending:
         stack = find_local_stack(settings)
@@ -58,16 +62,19 @@ def run(stack: StackInfo) -> None:
     add_origins(keys, APPLICATION, origins)
     asyncio.run(wait_for_keys(settings, keys_version(keys)))
 
-    eye_command = f"{sys.executable.rpartition('/')[0]}/eye"
+    eye_command = Path(sys.executable).with_name("eye")
+
+    def curl(path: str) -> str:
+        return f"curl -s {no_proxy_option()}'{eye_url}{path}' -H 'Authorization: Bearer {stack.key}'"
 
     def tell(result: Result) -> None:
         if result.event is None or result.status is not Status.OK:
             print(f"An order's event: {result.status.value} {result.errors}", flush=True)
             return
+        session = curl(f"/sessions/{quote(result.event['session_id'], safe='')}/events")
         print(
-            f"\nAn order. The way of its event:\n  {eye_command} trace {result.event_id}\nAll of its session, from the"
-            f" first page on:\n  curl -s '{eye_url}/sessions/{result.event['session_id']}/events'"
-            f" -H 'Authorization: Bearer {stack.key}'",
+            f"\nAn order. The way of its event:\n  {eye_command} trace {result.event_id}\n"
+            f"Its session, from the first page on:\n  {session}",
             flush=True,
         )
 
@@ -75,19 +82,14 @@ def run(stack: StackInfo) -> None:
         server = make_server("127.0.0.1", port, create_app(eye, eye_url, public_key), threaded=True)
         print(
             f"\nThe shop: {origins[0]}\n\nBuy something there, then look:\n"
-            f"  curl -s '{eye_url}/sessions?limit=5' -H 'Authorization: Bearer {stack.key}'\n"
-            f"  curl -s '{eye_url}/events?limit=20' -H 'Authorization: Bearer {stack.key}'\n"
+            f"  {curl('/sessions?limit=5')}\n  {curl('/events?limit=20')}\n"
             f"  {eye_command} ledger\n  {eye_url}/docs shows every call\n\nCtrl-C stops the shop.",
             flush=True,
         )
         if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
             webbrowser.open(origins[0])
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("\nStopping.", flush=True)
-        finally:
-            server.server_close()
+        server.serve_forever()  # ends by KeyboardInterrupt
+        print("\nStopping.", flush=True)
 
 
 def stop(*_: object) -> NoReturn:

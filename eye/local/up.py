@@ -70,13 +70,12 @@ def _introduce(stack: Stack, console: Console) -> None:
     }.items():
         console.print(f"  {what:<11}{where}", highlight=False, soft_wrap=True)
     console.print("\nSend an event:\n", highlight=False)
-    console.print(
-        _CURL.format(direct=_no_proxy(), url=stack.url, key=stack.key), highlight=False, soft_wrap=True, markup=False
-    )
+    line = _CURL.format(direct=no_proxy_option(), url=stack.url, key=stack.key)
+    console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print()
 
 
-def _no_proxy() -> str:
+def no_proxy_option() -> str:
     """Return the option that keeps curl from sending a local request through a proxy, where one is set."""
     return "--noproxy '*' " if urllib.request.getproxies() else ""
 
