@@ -32,7 +32,7 @@ from gateway.routes.cors import allow_origins
 from gateway.routes.docs import DocsPage
 from gateway.routes.events import post_events, validate_events
 from gateway.routes.fast_path import FastPath
-from gateway.routes.formats import answering_problems, get_segment_settings, receiver
+from gateway.routes.formats import answering_problems, by_content, get_segment_settings, receiver, validate_as
 from gateway.routes.guard import check_expectation, guarded, track_requests
 from gateway.routes.health import get_healthz, get_metrics, get_readyz
 from gateway.routes.openapi import openapi
@@ -115,9 +115,9 @@ def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
     description = msgspec.json.encode(openapi(gateway.settings, gateway.rules.catalogue))
     page = DocsPage()
     return [
-        Route("POST", "/events", traced(post_events, "/events", spans), Access.WRITE),
-        Route("POST", "/events/", traced(post_events, "/events/", spans), Access.WRITE),
-        Route("POST", "/events/validate", validate_events, Access.WRITE_OR_READ),
+        Route("POST", "/events", traced(by_content(post_events), "/events", spans), Access.WRITE),
+        Route("POST", "/events/", traced(by_content(post_events), "/events/", spans), Access.WRITE),
+        Route("POST", "/events/validate", by_content(validate_events, validate_as), Access.WRITE_OR_READ),
         Route("POST", "/client-reports", post_client_report, Access.WRITE),
         Route("GET", "/events", get_events, Access.READ),
         Route("GET", "/events/", get_events, Access.READ),

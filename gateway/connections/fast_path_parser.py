@@ -7,10 +7,18 @@ from typing import Any, Protocol
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion11, StreamReader, hdrs
 from aiohttp.http_parser import RawRequestMessage
+from multidict import istr
 
 _PATHS = frozenset({"/events", "/events/"})
-_SPECIAL = (hdrs.CONTENT_ENCODING, hdrs.EXPECT, "Idempotency-Key", hdrs.ORIGIN, "Prefer")
-"""Headers that ask for more than the fast path has."""
+_SPECIAL = (
+    hdrs.CONTENT_ENCODING,
+    hdrs.EXPECT,
+    istr("Idempotency-Key"),
+    hdrs.ORIGIN,
+    istr("Prefer"),
+    istr("ce-specversion"),
+)
+"""Headers that ask for more than the fast path has; as `istr` they are looked up without being lowered each time."""
 
 Message = tuple[RawRequestMessage, StreamReader]
 

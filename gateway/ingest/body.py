@@ -32,8 +32,11 @@ NDJSON_TYPES = (
 LARGE_BYTES = 128 * 1024
 """A larger body is read in a thread, so that no other request waits for it; the worst take a second a megabyte."""
 
-_JSON_SUFFIX = re.compile(r"application/[^\s/+]+(\+[^\s/+]+)*\+json")
-"""Content types like application/vnd.shop.event+json: one JSON document (RFC 6839)."""
+_JSON_SUFFIX = re.compile(r"application/(?!cloudevents(-batch)?\+)[^\s/+]+(\+[^\s/+]+)*\+json")
+"""Content types like application/vnd.shop.event+json: one JSON document (RFC 6839); CloudEvents are a format's."""
+
+READ = web.RequestKey("body", bytes)
+"""The body of a request that was read to see what it is; it is read once more."""
 
 THREADS = 2
 """Threads for bodies that take seconds: large ones that only the tolerant reader takes."""
@@ -64,10 +67,13 @@ class BodyReader:
         return await self.offload_if_large(len(body), lambda: read(body))
 
     async def read(self, request: web.Request, charge: Charge, *, find_gzip: bool = False) -> bytes:
-        """Read a body, decompressed. Raises a Problem of 400, 408, 413, 415 or 503.
+        """Read a body, decompressed, or take it from `READ`. Raises a Problem of 400, 408, 413, 415 or 503.
 
         `find_gzip`: gzip is recognised by its first bytes, whatever the head says.
         """
+        if READ in request:
+            read: bytes = request.pop(READ)
+            return read
         try:
             async with asyncio.timeout(self._seconds):
                 sent = await self._receive(request, charge)

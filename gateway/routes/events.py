@@ -42,7 +42,7 @@ async def post_events(request: web.Request) -> web.Response:
     gateway, application = request.app[GATEWAY], request[GRANT].application
     parsed = await _read(request)
     identify_events(application, parsed.items, request.headers.get("Idempotency-Key"))
-    strict = any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
+    strict = is_strict(request)
     body = await store_events(gateway, application, parsed, traceparent_of(request), strict=strict)
     headers = _STRICT_APPLIED if strict else None
     return web.Response(status=202, body=body, content_type="application/json", headers=headers)
@@ -50,12 +50,22 @@ async def post_events(request: web.Request) -> web.Response:
 
 async def validate_events(request: web.Request) -> web.Response:
     """Judge the events of a request by the stream's rules; nothing is stored."""
-    gateway = request.app[GATEWAY]
     parsed = await _read(request)
-    identify_events(request[GRANT].application, parsed.items, request.headers.get("Idempotency-Key"))
-    records = make_records(request[GRANT].application, parsed.items, traceparent_of(request))
-    await _judge_all(gateway, parsed.items, records)
-    return web.Response(body=_encode(_answer(parsed.items)), content_type="application/json")
+    answer = await judge_events(request, parsed.items)
+    return web.Response(body=_encode(answer), content_type="application/json")
+
+
+async def judge_events(request: web.Request, items: Sequence[Item]) -> Answer:
+    """Judge the events of a request by the stream's rules, and return what would become of each."""
+    application = request[GRANT].application
+    identify_events(application, items, request.headers.get("Idempotency-Key"))
+    await _judge_all(request.app[GATEWAY], items, make_records(application, items, traceparent_of(request)))
+    return _answer(items)
+
+
+def is_strict(request: web.Request) -> bool:
+    """Tell whether a request wants the stream's rules applied at the door."""
+    return any(_STRICT.search(value) for value in request.headers.getall("Prefer", ()))
 
 
 async def _read(request: web.Request) -> ParsedBody:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Awaitable, Callable
 from itertools import starmap
 
 import msgspec
@@ -11,25 +12,54 @@ from aiohttp import hdrs, web
 
 from gateway.access.authorization import Access
 from gateway.context import GATEWAY, GRANT, PERMIT
-from gateway.ingest.formats import segment
-from gateway.ingest.formats.format import Batch, Call, Format, Limits, Reply, RequestParts
+from gateway.ingest.body import READ, is_json
+from gateway.ingest.event_reader import Item
+from gateway.ingest.formats import cloudevents, segment
+from gateway.ingest.formats.format import Call, Format, Limits, Reply, RequestParts
 from gateway.ingest.formats.registry import FORMATS
-from gateway.ingest.results import Answer, Status
+from gateway.ingest.results import Status
 from gateway.openapi_parts import Json, path, query
 from gateway.openapi_parts import call as openapi_call
-from gateway.problems import Handler, Unavailable, problem_of, to_problem
-from gateway.routes.events import identify_events, make_durable, traceparent_of
+from gateway.problems import Handler, RequestTimeout, Unavailable, problem_of, to_problem
+from gateway.routes.events import identify_events, is_strict, judge_events, make_durable, traceparent_of
 from gateway.routes.guard import authorize_by, identify
 from schemas.ids import uuid7
 
+Receive = Callable[[Format, web.Request], Awaitable[web.Response]]
 
-def receiver(format: Format) -> Handler:
-    """Return the handler of a format's calls."""
 
-    async def receive(request: web.Request) -> web.Response:
-        return await receive_as(format, request)
+def receiver(format: Format, receive: Receive | None = None) -> Handler:
+    """Return the handler of a format's calls; `receive` is what is done with the events: by default they are stored."""
 
-    return receive
+    async def handle(request: web.Request) -> web.Response:
+        return await (receive or receive_as)(format, request)
+
+    return handle
+
+
+def by_content(native: Handler, receive: Receive | None = None) -> Handler:
+    """Return the handler with CloudEvents recognised, by head or body; all other requests are `native`.
+
+    `receive` says what is done with them: by default they are stored.
+    """
+    as_cloudevents = answering_problems(receiver(cloudevents.FORMAT, receive or receive_as), cloudevents.FORMAT)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await (as_cloudevents if await _has_cloudevents(request) else native)(request)
+
+    return handle
+
+
+async def _has_cloudevents(request: web.Request) -> bool:
+    """Look at a request, at its body only where that is to be JSON. Raises a Problem of 400, 408, 413, 429 or 503."""
+    gateway, permit = request.app[GATEWAY], request[PERMIT]
+    if cloudevents.is_named(request.headers):
+        return True
+    if not is_json(request.headers.get(hdrs.CONTENT_TYPE, "")):
+        return False
+    gateway.admission.check_rate(permit)
+    body = request[READ] = await gateway.bodies.read(request, lambda size: gateway.admission.charge(permit, size))
+    return await gateway.bodies.offload_if_large(len(body), lambda: cloudevents.is_in(body))
 
 
 async def receive_as(format: Format, request: web.Request) -> web.Response:
@@ -38,30 +68,38 @@ async def receive_as(format: Format, request: web.Request) -> web.Response:
     The request has its permit, and its grant unless the key is in the body. Raises a Problem: of 503 as well where an
     event has to be sent again and the format can't say so of single events.
     """
-    gateway, permit = request.app[GATEWAY], request[PERMIT]
-    if GRANT in request:
-        gateway.admission.check_rate(permit)
-    body = await gateway.bodies.read(request, lambda size: gateway.admission.charge(permit, size), find_gzip=True)
-    parts = _parts(request, body)
-    batch = await gateway.bodies.offload_if_large(len(body), lambda: format.read(parts))
-    if GRANT not in request:
-        identify(request, batch.key, Access.WRITE)
-        gateway.admission.check_rate(permit)
-    answer = await _store(request, batch, len(body))
+    parts, items = await _read(format, request)
+    gateway, application = request.app[GATEWAY], request[GRANT].application
+    identify_events(application, items, request.headers.get("Idempotency-Key"))
+    answer = await make_durable(gateway, application, items, traceparent_of(request), strict=is_strict(request))
     if not format.asks_again and any(result.status is Status.RETRY for result in answer.results):
         members = msgspec.structs.asdict(answer)
         raise Unavailable("Not every event could be made durable: send the request again.", members=members)
     return _response(format.answer(parts, answer))
 
 
-async def _store(request: web.Request, batch: Batch, size: int) -> Answer:
-    """Map a batch of so many bytes and make its events durable, within the limits of the sender."""
-    gateway, permit, application = request.app[GATEWAY], request[PERMIT], request[GRANT].application
+async def validate_as(format: Format, request: web.Request) -> web.Response:
+    """Judge the events of a request in this format by the stream's rules; nothing is stored."""
+    parts, items = await _read(format, request)
+    return _response(format.answer(parts, await judge_events(request, items)))
+
+
+async def _read(format: Format, request: web.Request) -> tuple[RequestParts, list[Item]]:
+    """Read and map the events of a request, within the limits of its sender. Raises a Problem."""
+    gateway, permit = request.app[GATEWAY], request[PERMIT]
+    if GRANT in request:
+        gateway.admission.check_rate(permit)
+    find_gzip = format.finds_gzip
+    body = await gateway.bodies.read(request, lambda size: gateway.admission.charge(permit, size), find_gzip=find_gzip)
+    parts = _parts(request, body)
+    batch = await gateway.bodies.offload_if_large(len(body), lambda: format.read(parts))
+    if GRANT not in request:
+        identify(request, batch.key, Access.WRITE)
+        gateway.admission.check_rate(permit)
     gateway.admission.charge(permit, 0, len(batch.events))
-    items = await gateway.bodies.offload_if_large(size, batch.items)
-    gateway.admission.charge(permit, max(0, sum(len(item.value) for item in items) - size))
-    identify_events(application, items, request.headers.get("Idempotency-Key"))
-    return await make_durable(gateway, application, items, traceparent_of(request))
+    items = await gateway.bodies.offload_if_large(len(body), batch.items)
+    gateway.admission.charge(permit, max(0, sum(len(item.value) for item in items) - len(body)))
+    return parts, items
 
 
 async def get_segment_settings(request: web.Request) -> web.Response:
@@ -87,6 +125,11 @@ def _described(call: Call) -> Json:
     summary = f"{call.summary}; the same: {', '.join(call.paths[1:])}" if call.paths[1:] else call.summary
     parameters = [query("key", "The key, where no header or body has it."), *starmap(query, call.parameters.items())]
     described = openapi_call(summary, {"type": "object"}, [400, 401, 403, 408, 413, 415, 429, 503], parameters)
+    for status, found in described["responses"].items():
+        if call.answers is not None and status.startswith("2"):
+            found["content"] = {call.answers: {}}
+        if call.refusals is not None and not status.startswith("2"):
+            found["content"] = {call.refusals: {}}
     if call.example is None:
         return described
     body = {"schema": {"type": ["object", "array"]}, "example": call.example}
@@ -110,7 +153,10 @@ def answering_problems(handler: Handler, format: Format) -> Handler:
                 problem.members.setdefault("message", problem.detail)
                 raise problem from error
             problem = to_problem(error, request.app[GATEWAY].metrics, f"{request.method} {request.path}")
-            return _response(format.problem(request.headers, problem))
+            response = _response(format.problem(request.headers, problem))
+            if isinstance(problem, RequestTimeout):
+                response.force_close()
+            return response
 
     return handle
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.ingest.formats import cloudevents
 from gateway.openapi_parts import Json, answer, call, header, path, query, ref
 from gateway.query import errors, event_trace, events, sessions
 from gateway.routes import client_reports, formats, schemas
@@ -67,6 +68,7 @@ def _writing(settings: Settings, catalogue: Catalogue) -> Json:
                 "schema": {"type": "string", "description": "One event a line."},
                 "examples": _lines(examples),
             },
+            **cloudevents.CONTENT,
         },
     }
     encoding = header("Content-Encoding", "How the body is compressed: gzip, deflate, zstd or br, or a list of these.")
@@ -76,6 +78,7 @@ def _writing(settings: Settings, catalogue: Catalogue) -> Json:
     headers = [encoding, idempotency, prefer, trace]
     refused = [400, 401, 403, 408, 413, 415, 429, 503]
     post = call("Send events; /events/ is the same", "Answer", [*refused, 422], headers, status=202)
+    post["responses"]["200"] = answer("CloudEvents: each is durable, or refused for good", ref("Answer"))
     check = call("Hold events against all rules; nothing is stored", "Answer", refused, [encoding, idempotency])
     return {
         "/events": {"post": post | {"requestBody": body}},

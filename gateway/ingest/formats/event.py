@@ -70,14 +70,16 @@ def map_object(value: bytes, mapping: Callable[[Members], Mapped], limits: Limit
     try:
         sent = members(value)
     except ValueError as error:
-        return _refused(value, Code.NOT_JSON, str(error))
+        return refused(value, Code.NOT_JSON, str(error))
     if sent is None:
-        return _refused(value, Code.NOT_AN_OBJECT, "an event is a JSON object")
+        return refused(value, Code.NOT_AN_OBJECT, "an event is a JSON object")
     return to_item(mapping(sent), limits)
 
 
-def _refused(value: bytes, code: Code, message: str) -> Item:
-    return Item(value, Status.INVALID, errors=[Violation(code, "$", message)])
+def refused(value: bytes, code: Code, message: str, path: str = "$") -> Item:
+    """Return an event that is refused for good, for one reason."""
+    status = Status.TOO_LARGE if code is Code.TOO_LARGE else Status.INVALID
+    return Item(value, status, errors=[Violation(code, path, message)])
 
 
 def sent_at(text: str | None) -> str | None:

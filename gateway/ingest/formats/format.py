@@ -81,7 +81,7 @@ class Call(NamedTuple):
     """One call of a format, by the first of its paths; the others are the same.
 
     The rest is for the gateway's description: a summary, an example of a body as JSON, the types that a body may have,
-    and the parameters of the query with what they mean.
+    the parameters of the query with what they mean, and the types of answers and refusals where they are not ours.
     """
 
     method: str
@@ -90,6 +90,8 @@ class Call(NamedTuple):
     example: Any = None
     types: Sequence[str] = ("application/json", "text/plain")
     parameters: Mapping[str, str] = {}
+    answers: str | None = None
+    refusals: str | None = None
 
 
 def post(path: str, summary: str, *others: str, example: Any = None) -> Call:
@@ -103,7 +105,8 @@ class Format(NamedTuple):
     `read` takes a request apart; it raises a Problem where it is none of this format. `answer` tells a sender what
     became of its events. `asks_again`: the answer says of single events that they have to be sent again; without it the
     whole request is answered with 503 when one of them has to. `problem` makes the answer to a request that is refused,
-    given its headers; without it that is problem+json with a `message`.
+    given its headers; without it that is problem+json with a `message`. `finds_gzip`: a body is known as gzip by its
+    first bytes alone. `credentials`: browsers send the calls with credentials (cookies), which nobody looks at.
     """
 
     name: str
@@ -112,3 +115,5 @@ class Format(NamedTuple):
     answer: Callable[[RequestParts, Answer], Reply] = answer_as_ours
     asks_again: bool = False
     problem: Callable[[Mapping[str, str], Problem], Reply] | None = None
+    finds_gzip: bool = True
+    credentials: bool = False

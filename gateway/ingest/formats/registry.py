@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.ingest.formats import posthog, segment
+from gateway.ingest.formats import otlp, posthog, segment, snowplow
 from gateway.ingest.formats.format import Format
 
-FORMATS: tuple[Format, ...] = (*segment.FORMATS, *posthog.FORMATS)
+FORMATS: tuple[Format, ...] = (*segment.FORMATS, *posthog.FORMATS, *snowplow.FORMATS, *otlp.FORMATS)
