@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from eye.local.stack import environment
-from eye.operations.topics import check_topics, create_topics, missing_topics
+from eye.operations.topic_settings import TopicChange, apply_changes, find_changes
+from eye.operations.topics import check_topics, connected_admin, create_topics, missing_topics, read_config
 from schemas.settings import Settings
 from schemas.topics import topic_names, topic_specs
 from tests.integration.eye.test_command import run_eye
@@ -144,3 +146,41 @@ def test_a_check_of_the_command_exits_1_when_a_topic_differs(settings: Settings)
     assert (right.returncode, wrong.returncode) == (0, 1)
     assert "3 partitions, expected 12" in wrong.stdout
     assert topic_names(settings).raw in right.stdout
+
+
+async def test_apply_sets_retention_and_leaves_the_rest(fresh: Settings) -> None:
+    await create_topics(fresh)
+    raw, shorter = topic_names(fresh).raw, other(fresh, raw_retention_hours=24)
+    await apply_changes(fresh, [TopicChange(raw, "max.message.bytes", None, "2000000")])
+
+    (change,) = await find_changes(shorter)
+    await apply_changes(shorter, [change])
+
+    assert (change.topic, change.setting, change.then, change.deletes) == (raw, "retention.ms", "86400000", True)
+    async with connected_admin(fresh) as admin:
+        config = await read_config(admin, ConfigResource(ConfigResourceType.TOPIC, raw))
+    assert (config["retention.ms"], config["max.message.bytes"]) == ("86400000", "2000000")
+    assert config["cleanup.policy"] == "delete"
+    assert await find_changes(shorter) == []
+
+
+async def test_apply_shows_first_and_changes_when_told(fresh: Settings) -> None:
+    await create_topics(fresh)
+    env = environment(fresh) | {"EYE_RAW_RETENTION_HOURS": "24"}
+
+    dry, refused, done, again = [
+        await asyncio.to_thread(run_eye, "topics", "apply", *words, env=env)
+        for words in (["--dry-run"], [], ["--yes", "--json"], ["--yes"])
+    ]
+
+    assert (dry.returncode, "86400000" in dry.stdout) == (0, True)
+    assert (refused.returncode, "say --yes" in refused.stderr) == (1, True)
+    assert (json.loads(done.stdout)["applied"], len(json.loads(done.stdout)["changes"])) == (True, 1)
+    assert "as the settings say" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("now", "deletes"), [("3600000", False), ("86400000", False), ("-1", True), ("86400001", True)]
+)
+def test_a_change_that_deletes_records_is_known(now: str, deletes: bool) -> None:
+    assert TopicChange("events.raw", "retention.ms", now, "86400000").deletes is deletes
