@@ -21,7 +21,7 @@ from stream.runner.kafka_reader import Lookup
 _AHEAD = timedelta(seconds=60)
 
 _ANSWER = "Set EYE_KAFKA_BOOTSTRAP_SERVERS (and the security settings) to a Kafka that answers."
-_TOPICS = "`eye topics create` makes what is missing; what differs is changed with Kafka's own tools."
+_TOPICS = "`eye topics create` makes what is missing; `eye topics apply` changes settings that differ."
 _POSITIONS = "A topic was made anew, or expired before it was read: see the workers' logs, then `eye ledger`."
 _CLOCK = "Set the clocks by NTP, of the gateways first: their time of reception goes with the events."
 
