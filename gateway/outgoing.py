@@ -1,4 +1,4 @@
-"""A record on its way to `events.raw`, and what became of it."""
+"""A record for `events.raw`, and its outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OutgoingRecord(NamedTuple):
 
 
 class Outcome(Enum):
-    """The end of a record's way: durable in Kafka or the spool, to be sent again, or too large for the topic."""
+    """The outcome of a record: durable in Kafka or the spool, to be sent again, or too large for the topic."""
 
     DURABLE = auto()
     RETRY = auto()

@@ -73,7 +73,7 @@ class Problem(Exception):
 
 
 class BadRequest(Problem):
-    """Something that no retry will mend."""
+    """A request that is wrong: sending it again will not help."""
 
 
 class Unauthorized(Problem):
@@ -144,7 +144,7 @@ class RateLimited(Problem):
 
 
 class Unavailable(Problem):
-    """A neighbour that is away: the same request may succeed after `Retry-After`."""
+    """Kafka, Postgres or the disk is away: the same request may succeed after `Retry-After`."""
 
     status, code = HTTPStatus.SERVICE_UNAVAILABLE, ProblemCode.KAFKA_UNAVAILABLE
 
@@ -161,7 +161,7 @@ class Overloaded(Unavailable):
 
 
 class InternalError(Problem):
-    """A bug. What it was stands in the log, not in the answer."""
+    """A bug. The log has the error; the answer does not."""
 
     status, code = HTTPStatus.INTERNAL_SERVER_ERROR, ProblemCode.INTERNAL_ERROR
 
@@ -182,7 +182,7 @@ def answer_problems(metrics: Metrics) -> Middleware:
 
 
 def to_problem(error: Exception, metrics: Metrics, request: str) -> Problem:
-    """Return the problem that tells of what a handler raised; it is counted, and logged where it is a bug."""
+    """Return the problem for an error that a handler raised; it is counted, and logged where it is a bug."""
     problem = problem_of(error)
     if isinstance(problem, InternalError):
         log.error("%s failed", request, exc_info=error)
@@ -191,7 +191,7 @@ def to_problem(error: Exception, metrics: Metrics, request: str) -> Problem:
 
 
 def problem_response(problem: Problem) -> web.Response:
-    """Return the answer that tells of a problem."""
+    """Return the response for a problem."""
     response = web.Response(
         status=problem.status,
         body=problem_body(problem),
@@ -203,7 +203,7 @@ def problem_response(problem: Problem) -> web.Response:
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:
-    """Return the headers that an answer has because it tells of a problem."""
+    """Return the headers of the response for a problem."""
     return {"Content-Type": "application/problem+json", **problem.headers}
 
 
@@ -229,7 +229,7 @@ _HTTP_PROBLEMS = {
 
 
 def problem_of(error: Exception) -> Problem:
-    """Return the problem that stands for what a handler raised; an InternalError for what nobody foresaw."""
+    """Return the problem for an error that a handler raised; an InternalError for an unexpected one."""
     match error:
         case Problem():
             return error

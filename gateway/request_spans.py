@@ -1,4 +1,4 @@
-"""Requests with events, enclosed in spans; not there where nobody traces."""
+"""Spans around requests with events; without tracing there are none."""
 
 from __future__ import annotations
 

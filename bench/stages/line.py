@@ -156,7 +156,7 @@ async def _send(session: aiohttp.ClientSession, url: str, number: int, waiting: 
 
 
 async def _post(session: aiohttp.ClientSession, url: str, event: dict[str, object]) -> None:
-    """Send an event until it is taken, as applications do when they are told to come again."""
+    """Send an event until it is taken, as applications do after a 429 or 503."""
     while True:
         async with session.post(url, json=event) as response:
             if response.status != HTTPStatus.SERVICE_UNAVAILABLE:

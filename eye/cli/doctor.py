@@ -11,7 +11,7 @@ from eye.operations.doctor.deployment import check_deployment, effective_setting
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Show the effective settings and what is wrong, each with its mend; exits 1 when something is."""
+    """Show the effective settings, and each fault with its remedy; exits 1 when there is one."""
     settings = read_settings()
     shown, findings = effective_settings(settings), check_deployment(settings)
     if as_json:

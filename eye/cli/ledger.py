@@ -18,7 +18,7 @@ def ledger(
     until: Annotated[str | None, typer.Option(help="Up to, but without, this time.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare what was received with what became of it, by application and hour; exits 1 when it doesn't balance."""
+    """Compare received events with their results, by application and hour; exits 1 when they don't balance."""
     from eye.operations.ledger import compute_ledger
 
     found = asyncio.run(compute_ledger(read_settings(), parse_option("--since", since), parse_option("--until", until)))

@@ -35,7 +35,7 @@ class _OnTerminal:
         confirm(question, self._yes)
 
     def started(self, run: str) -> None:
-        """Keep the run's id for whoever stops it."""
+        """Keep the run's id, to be shown when the run is stopped."""
         self.run = run
         self._progress.start()
         err.print(f"run {run}", highlight=False)
@@ -51,9 +51,9 @@ class _OnTerminal:
         self._progress.advance(self._task, records)
 
     def waits(self, waits: bool) -> None:
-        """Say at the bar that it stands for a reason."""
+        """Show at the bar that the run waits for the live pipeline."""
         if self._task is not None:
-            self._progress.update(self._task, description=self._doing + ", waits for the live line" * waits)
+            self._progress.update(self._task, description=self._doing + ", waits for the live pipeline" * waits)
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def work(do: Callable[[Settings, Watcher], Awaitable[T]], yes: bool = False) -> 
 
 
 def print_outcome(outcome: Outcome, as_json: bool) -> None:
-    """Print what a run came to; exits 1 where it is not proven."""
+    """Print the result of a run; exits 1 where its proof fails."""
     shown: dict[str, Any] = msgspec.to_builtins(outcome)
     print_found(shown, [[field, _text(value)] for field, value in shown.items()], [], as_json)
     if not outcome.proven:
@@ -95,7 +95,7 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
 
 
 def print_check(found: CheckResult, as_json: bool) -> None:
-    """Print what a dry run has found."""
+    """Print the result of a dry run."""
     shown = {"counts": dict(found.kinds), "changes": found.missing, "sample": found.sample}
     if as_json:
         print_found(shown, [], [], True)

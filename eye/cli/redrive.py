@@ -40,7 +40,7 @@ def redrive(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rejected events again through today's rules; what passes becomes an event. Each is tried at most 5 times."""
+    """Judge rejected events again by today's rules; those that pass become events. Each is tried at most 5 times."""
     selection = Selection(
         topics=("rejected events",),
         all=everything,

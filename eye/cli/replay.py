@@ -37,10 +37,10 @@ _DEFAULT = {SINK: VALIDATED, STREAM: RAW, FILE: RAW}
 
 
 class _FileAfterTo(TyperGroup):
-    """Takes `--to file PATH`, the path being no option of its own."""
+    """An option that takes a second word after `file`: `--to file PATH`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Name the path, then parse as ever."""
+        """Take the path, then parse as usual."""
         for index in range(len(args) - 2):
             if args[index : index + 2] == ["--to", FILE] and not args[index + 2].startswith("-"):
                 args = [*args[: index + 2], "--file", *args[index + 2 :]]
@@ -76,7 +76,8 @@ def replay(
     name: Annotated[str | None, typer.Option(help="Of this name.")] = None,
     rate: Annotated[float | None, typer.Option(min=1, help="At most so many records per second.")] = None,
     max_lag: Annotated[
-        float, typer.Option(min=0, help="Wait while the live line is so many seconds behind, and moves; 0: never wait.")
+        float,
+        typer.Option(min=0, help="Wait while the live pipeline is this many seconds behind, and moves; 0: never."),
     ] = MOST_LAG,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would change, and change nothing.")] = False,
     yes: Yes = False,

@@ -195,7 +195,7 @@ def _of_directory(given: Path | None, *, must_exist: bool = True) -> Settings:
 
 
 def _progress(what: str) -> Callable[[int, int], None]:
-    """Return what tells people every few seconds how far it is."""
+    """Return a function that prints the progress every few seconds."""
     told_at = time.monotonic()
 
     def tell(done: int, of: int) -> None:

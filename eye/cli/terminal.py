@@ -65,7 +65,7 @@ def find_local_stack(settings: Settings | None = None) -> StackInfo | None:
 
 
 def stack_hint() -> str:
-    """Return where a running stack was looked for in vain, or which ones there are to choose from."""
+    """Return a sentence: the folders in which no running stack was found, or the stacks to choose from."""
     given = _given_data_dir(Settings())
     stacks = find_stacks(given)
     if len(stacks) > 1:
@@ -99,7 +99,7 @@ def confirm(question: str, yes: bool) -> None:
 
 
 def fail(sentence: str) -> NoReturn:
-    """Say why it can't be done, and exit 1."""
+    """Print the reason of a failure, and exit 1."""
     err.print(f"eye: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 

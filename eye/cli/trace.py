@@ -20,7 +20,7 @@ def trace(
     since: Annotated[str, typer.Option(help=f"How far back to look for an event without a row: {FORMS}.")] = "10m",
     as_json: AsJson = False,
 ) -> None:
-    """Show what became of an event, step by step; exits 1 when it is found nowhere."""
+    """Show the steps of an event, each with its time; exits 1 when it is found nowhere."""
     import msgspec
 
     from eye.operations.trace import find_traces

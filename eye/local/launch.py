@@ -1,4 +1,4 @@
-"""The step between us and a server: become its user, tie its life to ours, then run it in our place.
+"""Start a server: become its user, tie its life to the caller's, then replace this process by the server.
 
 Run as a script, in an interpreter of its own: Popen's `preexec_fn` would do the same in a forked copy of a
 program that may have threads, where any lock that one of them held is held for ever. Needs the standard

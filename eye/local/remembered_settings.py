@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PORTS = range(20_000, 32_768)
-"""Those to choose from where none is preferred."""
+"""The ports to choose from where none is preferred."""
 
 _promised: set[int] = set()
 

@@ -53,7 +53,7 @@ class Stack:
     """The servers and processes of `eye up`. A context manager: leaving it stops everything in the order of the flow.
 
     A server that the settings name is used as it is; the others are started here, on the usual ports or on
-    free ones. `say` is told what happens, a sentence each.
+    free ones. `say` gets a sentence for each thing that happens.
     """
 
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:

@@ -98,7 +98,7 @@ def _show(stack: Stack, console: Console, path: Path) -> None:
 
 
 def _watch(stack: Stack, console: Console, stop: threading.Event) -> None:
-    """Show the counts, and start again what ends, until told to stop."""
+    """Show the counts, and start ended processes again, until it has to stop."""
     reader = CountsReader(stack)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:

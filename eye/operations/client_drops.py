@@ -1,4 +1,4 @@
-"""Events that clients dropped before they could send them, as they told the gateways."""
+"""Events that clients dropped before they could send them, as they reported to the gateways."""
 
 from __future__ import annotations
 

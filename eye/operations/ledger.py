@@ -1,4 +1,4 @@
-"""Balance of events: compare what was received with what became of it.
+"""Balance of events: compare received events with their results.
 
 Each raw record has to be a row, a duplicate of one, or on its way. That is read from the raw topic and from Postgres,
 not from the processes' counters.

@@ -1,4 +1,4 @@
-"""The ledger: counts of received events by application and hour, and what became of them."""
+"""The ledger: counts of received events and of their results, by application and hour."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LedgerLine:
 
 
 class MissingEvent(NamedTuple):
-    """A raw record that became nothing."""
+    """A raw record without a result."""
 
     application: str
     event_id: str

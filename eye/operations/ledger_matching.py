@@ -1,4 +1,4 @@
-"""Match raw records with rows and pending verdicts, to count what became of each."""
+"""Match raw records with rows and pending verdicts, to count their results."""
 
 from __future__ import annotations
 

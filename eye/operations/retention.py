@@ -1,4 +1,4 @@
-"""`eye retention`: what has expired, and taking it out by hand, as the sinks do by themselves."""
+"""`eye retention`: find expired rows, and delete them as the sinks do by themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The topics in Kafka: made where they are missing, held against what is expected where they are there."""
+"""The topics in Kafka: make missing ones, and compare the others with the expected ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TopicMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it stands: `differences` from what is expected, `created` when this call made it."""
+    """A topic: its `differences` from the expected one; `created` when this call made it."""
 
     name: str
     partitions: int | None
@@ -43,7 +43,7 @@ async def create_topics(settings: Settings) -> list[TopicState]:
 
 
 async def check_topics(settings: Settings) -> list[TopicState]:
-    """Hold the topics against what is expected, changing nothing. Raises KafkaError."""
+    """Compare the topics with the expected ones, changing nothing. Raises KafkaError."""
     async with connected_admin(settings) as admin:
         existing = set(await admin.list_topics())
         return [
@@ -96,7 +96,7 @@ async def connected_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClie
 
 
 async def _wait_until_known(admin: AIOKafkaAdminClient, names: set[str]) -> None:
-    """Wait until the brokers tell of topics that were just made. Raises TimeoutError after 10 s."""
+    """Wait until all brokers know topics that were just made. Raises TimeoutError after 10 s."""
     async with asyncio.timeout(10):
         while names:
             names = {found["topic"] for found in await admin.describe_topics(sorted(names)) if found["error_code"]}

@@ -1,4 +1,4 @@
-"""`eye trace`: what became of an event, looked up from here."""
+"""`eye trace`: find the steps of an event without a gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting until what was accepted has arrived: judged, and stored."""
+"""Wait until accepted events are judged and stored."""
 
 from __future__ import annotations
 

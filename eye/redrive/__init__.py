@@ -1,4 +1,4 @@
-"""Rejected events again, mended or under mended rules.
+"""Redrive: judge rejected events again, corrected or by corrected rules.
 
-What passes becomes an event, once; what does not is tried at most `MAX_ATTEMPTS` times in all.
+An event that passes is stored, once; one that does not is tried at most `MAX_ATTEMPTS` times in all.
 """

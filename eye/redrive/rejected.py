@@ -61,7 +61,7 @@ set attempts = redrive_attempts.attempts + 1, last_run = excluded.last_run, last
 
 @dataclass(frozen=True)
 class RejectedEvent:
-    """A row of eye.rejected_events, with the face of its raw record."""
+    """A row of eye.rejected_events that can be read as its raw record."""
 
     row_id: str
     event_id: str

@@ -1,4 +1,4 @@
-"""One redrive: from the rejected events that are selected to the events that became of them."""
+"""One redrive: judge the selected rejected events again, and publish the verdicts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Redrive:
         self._raw = topic_names(settings).raw
 
     async def check(self, selection: Selection, steps: Sequence[Step]) -> CheckResult:
-        """Return what would become of the selected events, and change nothing."""
+        """Return the results that the selected events would have, and change nothing."""
         rejudger, found = Rejudger(self._settings, "", redrive=True), CheckResult()
         counts = await self._plan(selection)
         self._watcher.stage("checking", sum(tried for _, tried, _ in counts))

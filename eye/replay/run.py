@@ -31,7 +31,7 @@ _STORED_SECONDS = 20.0
 """Seconds that the sinks may take to store what is published already."""
 
 _LIVE_FETCH_BYTES = 16 * 1024
-"""Enough for the single records by which a replay sees whether the live line is behind."""
+"""Fetch size of the single records by which a replay sees whether the live pipeline is behind."""
 
 
 class Replay:
@@ -63,7 +63,7 @@ class Replay:
         return await self._complete(await runs.resume(self.pool, run))
 
     async def _plan(self, target_name: str, selection: Selection) -> list[Span]:
-        """Return the offsets that are selected. What the live line has not judged and stored yet is its own."""
+        """Return the selected offsets; for today's rules, those that the live pipeline has judged and stored."""
         if target_name != STREAM:
             return await plan(self._settings, self._lookup, selection)
         judged = await judged_positions(self._settings)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class ReplayError(Exception):
-    """A replay that can't be done, or not to its end; the message says why, and what to do."""
+    """A replay that can't be started or finished; the message says why, and what to do."""

@@ -29,7 +29,7 @@ class Watcher(Protocol):
         """Count records as done."""
 
     def waits(self, waits: bool) -> None:
-        """Begin (True) or end (False) a wait for the live line."""
+        """Begin (True) or end (False) a wait for the live pipeline."""
 
 
 class Outcome(msgspec.Struct):

@@ -42,7 +42,7 @@ class LiveLag:
         self._checked_at = -_CHECK_SECONDS
 
     async def wait_until_low(self) -> None:
-        """Wait while the line is behind and moves. Raises KafkaError, psycopg.Error."""
+        """Wait while the live pipeline is behind and moves. Raises KafkaError, psycopg.Error."""
         if not self._most_lag or time.monotonic() - self._checked_at < _CHECK_SECONDS:
             return
         waits = False
@@ -84,14 +84,14 @@ class LiveLag:
                 async for chunk in chunks:
                     if chunk.records:
                         return True
-            except LookupError:  # the line waits for the end of a transaction, too
+            except LookupError:  # the live pipeline waits for the end of a transaction, too
                 return True
         stage.empty_up_to = end
         return False
 
 
 class _Stage:
-    """Position of the live line in one partition."""
+    """Position of the live pipeline in one partition."""
 
     def __init__(self) -> None:
         self._position, self._since = -1, 0.0

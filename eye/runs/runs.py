@@ -1,4 +1,4 @@
-"""The record of each run in Postgres: who, when, what, how far, and what it came to."""
+"""The record of each run in Postgres: its owner, times, selection, progress and result."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def resume(pool: Pool, run: str) -> Run:
 
 
 async def end(pool: Pool, run: str, status: str, result: Any = None) -> None:
-    """Record what became of a run, unless it was cancelled meanwhile."""
+    """Record the result of a run, unless it was cancelled meanwhile."""
     async with lend(pool) as connection:
         await connection.execute(_SET_STATUS, (status, None if result is None else _json(result), run))
 

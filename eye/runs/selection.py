@@ -41,7 +41,7 @@ class Selection(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def conditions(self) -> Sequence[str]:
-        """The fields a record has to be looked into for."""
+        """The fields that are read from a record's value."""
         fields = ("from_time", "to_time", "application", "session", "category", "name")
         return [field for field in fields if getattr(self, field) is not None]
 
@@ -51,7 +51,7 @@ class Selection(msgspec.Struct, frozen=True, omit_defaults=True):
         return ", ".join([" + ".join(self.topics), *(said or ["all of it"])])
 
     def matches(self, record: RawRecord, topic: str) -> bool:
-        """Tell whether a record of one of the topics is selected, its place apart."""
+        """Tell whether a record of one of the topics is selected, apart from its offset."""
         if self.takes_every_record:
             return True
         if self.session is not None and record.key != self.session.encode():

@@ -7,11 +7,11 @@ import asyncio
 from eye.runs.live_lag import LiveLag
 
 CHUNK_RECORDS = 2_000
-"""Most records of one transaction: few enough that the live line, which may have to wait for it, hardly notices."""
+"""Most records of one transaction: few enough that the live pipeline, which may have to wait for it, hardly notices."""
 
 
 class Throttle:
-    """Keeps to a rate, in records per second (None: as fast as it goes), and waits while the live line is behind."""
+    """Keeps to a rate, in records per second (None: no limit), and waits while the live pipeline is behind."""
 
     def __init__(self, rate: float | None = None, live_lag: LiveLag | None = None) -> None:
         self._rate, self._live_lag = rate, live_lag
@@ -25,7 +25,7 @@ class Throttle:
         return CHUNK_RECORDS if self._rate is None else max(1, min(CHUNK_RECORDS, int(self._rate)))
 
     async def wait(self, records: int) -> None:
-        """Wait until so many records more may have been done, and the line keeps up."""
+        """Wait until so many more records may be done, and the live pipeline keeps up."""
         self._done += records
         if self._rate is not None:
             await asyncio.sleep(self._began + self._done / self._rate - self._clock())

@@ -55,7 +55,7 @@ _Build = Callable[[Settings, CollectorRegistry, Spans | None], Worker]
 
 
 def _spans(component: str, settings: Settings) -> Spans | None:
-    """Return what tells a tracing system of the work, None where it is off. Raises SettingsError without the extra."""
+    """Return the spans that go to a tracing system, None where it is off. Raises SettingsError without the extra."""
     if not settings.traces:
         return None
     try:

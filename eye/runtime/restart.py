@@ -1,4 +1,4 @@
-"""Crash-only workers: a process that fails for a reason nobody foresaw begins anew, in its own place."""
+"""Crash-only workers: a process that fails for an unexpected reason replaces itself by a new one."""
 
 from __future__ import annotations
 

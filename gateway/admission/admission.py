@@ -26,14 +26,14 @@ LATE_SECONDS = 0.5
 """Lag of the event loop from which no further request is admitted: those admitted would be answered too late."""
 
 BUSY_REQUESTS = 50
-"""With fewer requests than this, and a quarter of the bytes, a lag is not of our making."""
+"""A lag is held against requests only when so many are under way, or they hold a quarter of the bytes."""
 
 
 UNKNOWN_SHARE = 0.25
 """The share of requests, and of bytes, that senders may hold whose key is still on its way."""
 
 NOBODY = Grant("", frozenset())
-"""What is granted to a sender that has not shown its key yet: nothing."""
+"""The grant of a sender that has not shown its key yet: it has no rights."""
 
 _OVERLOADED = "Too many requests are under way: send it again."
 

@@ -78,7 +78,7 @@ class Clients:
         )
 
     def opened(self, connection: ClientConnection) -> None:
-        """Take a new connection in; where there are too many, the one that has waited longest goes."""
+        """Add a new connection; where there are too many, close the one that has waited longest."""
         self._open.add(connection)
         if len(self._open) > self._limit:
             longest = next(iter(self._waiting), None)
@@ -154,7 +154,7 @@ class ClientConnection(web.RequestHandler):
         self._clients.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget all limits."""
+        """End all time limits."""
         self._clients.lost(self)
         self._stop_head_limit()
         self._answer_read()
@@ -219,7 +219,7 @@ class ClientConnection(web.RequestHandler):
         )
 
     def head_came(self, body: StreamReader) -> None:
-        """Stop the time of a head; the body follows."""
+        """End the time limit of the head; the body follows."""
         self._body = body
         self._stop_head_limit()
 
@@ -243,7 +243,7 @@ class ClientConnection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Answer what is no HTTP, as a problem that tells nothing of our insides; then the connection is closed."""
+        """Answer bytes that are no HTTP with a problem that shows nothing internal, and close the connection."""
         if isinstance(exc, ConnectionError):
             raise exc  # the client has gone
         if status == HTTPStatus.BAD_REQUEST:

@@ -86,7 +86,7 @@ class BodyReader:
         return body
 
     async def offload_if_large(self, size: int, work: Callable[[], T]) -> T:
-        """Do pure work on so many bytes: at once, or in a thread where others would wait for it."""
+        """Run pure work on so many bytes: at once, or in a thread when it would hold up other requests."""
         if size <= LARGE_BYTES:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

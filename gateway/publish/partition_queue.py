@@ -43,7 +43,7 @@ class Delivery(msgspec.Struct):
             self.done.set_result([known or Outcome.RETRY for known in self.outcomes])
 
     def end(self) -> None:
-        """Wait no longer; a record that has not been handed to Kafka's client yet will not be."""
+        """Stop waiting; a record that Kafka's client does not have yet is not sent."""
         if not self.done.done():
             self.done.set_result([known or Outcome.RETRY for known in self.outcomes])
 
@@ -185,7 +185,7 @@ class PartitionQueue:
             self._spool.set_aside(copy)
 
     def _give_up(self) -> None:
-        """Spool the batch in flight, which failed for good; without a spool its senders are told to come again."""
+        """Spool the batch in flight, which failed for good; without a spool its senders get RETRY."""
         copies, self.copies = self.copies, []
         self._spool.release([copy for copy in copies if copy is not None])
         if self._spool.enabled:

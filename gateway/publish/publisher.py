@@ -16,7 +16,7 @@ from schemas.settings import Settings
 from schemas.topics import topic_names
 
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Most bytes that wait for their acknowledgement; records beyond are told to come again."""
+"""Most bytes that wait for their acknowledgement; further records get RETRY at once."""
 
 STOP_SECONDS = 2.0
 """Time for which stopping waits, in each of its steps."""
@@ -52,7 +52,7 @@ class Publisher:
     def faults(self) -> list[str]:
         """The reasons for which records can't become durable; empty while either Kafka or the spool takes them.
 
-        At the start Kafka is given its chance first.
+        At the start it is empty until the first attempt to reach Kafka has ended.
         """
         kafka, spool = self.kafka_fault, self.spool.fault
         if kafka is None or (spool is None and self._connection.tried):

@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, as a text that means nothing to others."""
+"""Cursors: the place where a page ended, as an opaque text."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def decode_cursor(listing: str, cursor: str) -> Place:
 
 
 def _digest(listing: str, payload: bytes) -> bytes:
-    """Tell a cursor that was changed, or belongs elsewhere; no secret."""
+    """Return the digest by which a changed cursor, or one of another listing, is recognised; it is no secret."""
     return hashlib.blake2b(payload, digest_size=_DIGEST_BYTES, person=listing.encode()[:16]).digest()

@@ -1,4 +1,4 @@
-"""Query parameters: how each is read, described and, for a filter, turned into SQL."""
+"""Query parameters: the parser, the description and, for a filter, the SQL of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Helpers of the replay tests: events that are known, commands run beside the line, and sums of what is stored."""
+"""Helpers of the replay tests: known events, commands beside the live pipeline, and sums of stored rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replays beside the live line, and their proofs.
+"""Replays beside the live pipeline, and their proofs.
 
 `EYE_DRILL_EVENTS` says how many events are sent; the default suits a test run, a drill takes 100000.
 """

@@ -1,4 +1,4 @@
-"""Replays of all there is beside a live line: are they exact, and how far does the line fall behind meanwhile?
+"""Replays of all there is beside a live pipeline: are they exact, and how far does it fall behind meanwhile?
 
 python -m tests.faults.replay                       100,000 events, and 200 new ones a second meanwhile
 python -m tests.faults.replay --events 10000 --rate 100
@@ -55,7 +55,7 @@ _ALL = ("replay", "--to", "sink", "--all", "--yes", "--json")
 class Part:
     """Result of one part; `wrong` says in sentences what is not as promised.
 
-    `lag_before` is how far the live line fell behind without the replay, `lag` with it, both in seconds.
+    `lag_before` is how far the live pipeline fell behind without the replay, `lag` with it, both in seconds.
     """
 
     what: str
@@ -178,7 +178,7 @@ async def killed(scene: Scene) -> Part:
 
 
 async def _lose(scene: Scene, part: Part, replay: Callable[[], Awaitable[Ran]]) -> Part:
-    """Lose the schema twice: first without a replay, which tells how far the line falls behind by that alone."""
+    """Lose the schema twice: first without a replay, which tells how far it falls behind by that alone."""
     before = checksums(scene.settings)
     async with scene.live(part) as lag:
         await drop_and_migrate(scene.settings)
@@ -225,7 +225,7 @@ async def play(settings: Settings, names: Sequence[str], number: int, rate: floa
 
 def main() -> int:
     """Run what was asked for; returns 0 when all is as promised, 1 otherwise."""
-    parser = argparse.ArgumentParser("python -m tests.faults.replay", description="Replay beside a live line.")
+    parser = argparse.ArgumentParser("python -m tests.faults.replay", description="Replay beside a live pipeline.")
     parser.add_argument("--events", type=int, default=100_000, help="how many events are replayed")
     parser.add_argument("--rate", type=float, default=200, help="how many new ones a second stream in meanwhile")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="this part only; can be given again")

@@ -31,7 +31,7 @@ _STOP_SECONDS = 6.0
 
 
 class Identity(NamedTuple):
-    """What two copies of one record have in common."""
+    """The fields that two copies of one record have in common."""
 
     application: bytes
     event_id: bytes

@@ -1,4 +1,4 @@
-"""Lag of the live line, read from the rows of its own traffic."""
+"""Lag of the live pipeline, read from the rows of its own traffic."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LiveLag(threading.Thread):
         return max((lag for moment, lag in self._samples if since <= moment <= until), default=math.inf)
 
     async def calm(self) -> None:
-        """Wait until the line has kept up for a while, from a while after now on."""
+        """Wait until it has kept up for a while, from a while after now on."""
         begun = time.monotonic()
         async with asyncio.timeout(_CALM_WITHIN_SECONDS):
             while True:

@@ -1,4 +1,4 @@
-"""`eye doctor`: every setting, and every fault with its mend."""
+"""`eye doctor`: every setting, and every fault with its remedy."""
 
 from __future__ import annotations
 

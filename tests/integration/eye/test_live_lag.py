@@ -1,4 +1,4 @@
-"""A replay waits while the live line is behind, and only then."""
+"""A replay waits while the live pipeline is behind, and only then."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ from eye_client.queues.queue import Entry
 log = logging.getLogger(__name__)
 
 REST_SECONDS = 1.0
-"""So long a disk that refused an event is left alone: events go to memory at once."""
+"""Time for which a disk that refused an event is not tried again: events go to memory at once."""
 
 LOOK_SECONDS = 1.0
-"""How often a process that is busy looks for journals that others left behind."""
+"""Pause between a busy process's looks for journals that others left behind."""
 
 TOLD_SECONDS = 60.0
 """The log tells of a disk that fails at most this often."""
