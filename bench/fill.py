@@ -1,4 +1,4 @@
-"""Filling topics as the gateway and the stream would, without either."""
+"""Fill topics as the gateway and the stream would, without either."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Machine:
         return min(found, key=lambda each: each[0])[1]
 
     async def settings(self, **changes: object) -> Settings:
-        """Return settings with topics and a database of their own: what was sent before is not there."""
+        """Return settings with topics and a database of their own, both empty."""
         name = f"b{uuid.uuid4().hex[:8]}"
         with psycopg.connect(self._postgres.dsn, autocommit=True) as connection:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))

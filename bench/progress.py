@@ -10,7 +10,7 @@ from collections.abc import Callable
 WARM_UP = 0.05
 
 _POLL_SECONDS = 0.01
-"""Seldom enough that asking costs the measured process nothing."""
+"""Pause between two looks: long enough that they cost the measured process nothing."""
 
 Figure = dict[str, float]
 

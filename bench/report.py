@@ -16,7 +16,7 @@ _BAR, _GAP, _LABEL, _WIDTH = 18, 8, 330, 420
 
 @dataclass(frozen=True)
 class Result:
-    """One row of the table: a figure, its reference from the same run, and what it should be.
+    """One row of the table: a figure, its reference from the same run, and its target.
 
     `met` is None where nothing was promised. `samples` are the figures of each repetition.
     """

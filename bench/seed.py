@@ -1,4 +1,4 @@
-"""The load of The Eye's first days: 150 users of locust with single events. Run on a line by `bench.stages.line`."""
+"""The load of The Eye's first days: 150 users of locust with single events; run by `bench.stages.line`."""
 
 from __future__ import annotations
 

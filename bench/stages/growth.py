@@ -41,13 +41,13 @@ POLL_SECONDS = 0.05
 
 
 class Stage(NamedTuple):
-    """A kind of worker: where its work comes from, and where it says how far it is."""
+    """A kind of worker: its group, its topic with the records to fill it, and the positions that it commits."""
 
     name: str
     group: Callable[[Settings], str]
     topic: Callable[[Settings], str]
     records: Callable[[int, int], Iterator[Record]]
-    """By number and seed."""
+    """Makes records, by number and seed."""
     positions: Callable[[Settings], Awaitable[Positions]]
 
 

@@ -92,7 +92,7 @@ def measure(machine: Machine) -> list[Result]:
 
 
 def _grow(dsn: str, there: int, rows: int) -> None:
-    """Make the table as long as that, with `there` made before."""
+    """Make the table `rows` long, of which `there` are made."""
     if rows == there:
         return
     with psycopg.connect(dsn, autocommit=True) as connection:

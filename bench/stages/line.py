@@ -1,4 +1,4 @@
-"""The whole line, from POST to row: sustained for minutes, how long an event takes, idle, and how fast it starts."""
+"""The whole pipeline, from POST to row: its rate for minutes, the time of an event, its CPU when idle, its start."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ POLL_SECONDS = 0.01
 
 
 def measure(machine: Machine, *, seconds: float, quick: bool) -> list[Result]:
-    """Measure the line idle, under a light load for its latency, and under a heavy one for its endurance."""
+    """Measure the pipeline idle, under a light load for its latency, and under a heavy one for its endurance."""
     settings = asyncio.run(machine.settings(gateway_port=free_port()))
     key = add_key(settings.applications_file, "bench", ["write", "read"])
     gateway = f"http://127.0.0.1:{settings.gateway_port}"
@@ -105,7 +105,7 @@ def _cpu_share(pids: list[int], seconds: float) -> float:
 
 
 def _sustained(settings: Settings, url: str, key: str, seconds: float) -> Figure:
-    """Send at a rate; then see how long the line takes to be done with what was sent."""
+    """Send at a rate; then measure how long the pipeline takes until all of it is stored."""
     figure = load(url, key, "--seconds", seconds, "--rate", RATE, "--batch", 20)
     begin = time.monotonic()
     asyncio.run(wait_until_stored(settings, 600))
@@ -113,7 +113,7 @@ def _sustained(settings: Settings, url: str, key: str, seconds: float) -> Figure
 
 
 def _latencies(settings: Settings, url: str, key: str, seconds: float) -> list[float]:
-    """Send single events among a load, and see how long the row of each takes; in seconds."""
+    """Send single events among a load; return the seconds until the row of each."""
     loaded = WARM_UP_SECONDS + seconds + 1
     background = Thread(target=load, args=(url, key, "--seconds", loaded, "--rate", PROBE_RATE))
     background.start()
@@ -145,7 +145,7 @@ async def _probe(settings: Settings, url: str, key: str, seconds: float) -> list
 
 
 async def _send(session: aiohttp.ClientSession, url: str, number: int, waiting: dict[str, float]) -> None:
-    """Send events, each when it is due, whatever has become of those before; note when each was sent, by its id."""
+    """Send events, each when it is due, without waiting for earlier ones; note by id when each was sent."""
     valid = (event for event in events(2 * number, seed=3) if isinstance(event["data"]["path"], str))  # type: ignore[index]
     async with asyncio.TaskGroup() as posts:
         for event in islice(valid, number):

@@ -20,7 +20,7 @@ LIMIT_SECONDS = 15.0
 
 
 def measure(*, again: bool) -> list[Result]:
-    """Start all of it with a new data directory; `again`: and once more with what that left."""
+    """Start all of it with a new data directory; `again`: and once more with the same directory."""
     with tempfile.TemporaryDirectory(prefix="eye-bench-up-") as directory:
         starts = [_start(Path(directory)) for _ in range(1 + again)]
     figure = ", again ".join(f"{seconds:.1f} s" for seconds in starts)

@@ -1,4 +1,4 @@
-"""The stream alone, against a plain Faust agent and against what is the least that has to be done.
+"""The stream alone, against a plain Faust agent and against the least that has to be done.
 
 The same corpus in fresh topics each time; in turn, several times: a plain Faust agent
 (`async for event in stream: judge, await topic.send`), aiokafka's consumer with the pydantic validator and

@@ -1,4 +1,4 @@
-"""Test data of the stages: events as sent, raw records, verdicts, sessions, chunks. All fixed, all changeable."""
+"""Test data of the stages: events as sent, raw records, verdicts, sessions, chunks, each with fixed values."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Seen:
 
 
 class Door:
-    """Forwards requests to a gateway; `conduct` says of each POST what becomes of it. `seen` lists those."""
+    """Forwards requests to a gateway; `conduct` decides what is done with each POST. `seen` lists those."""
 
     def __init__(self, gateway: str) -> None:
         self.conduct: Callable[[], Conduct] = Pass

@@ -1,4 +1,4 @@
-"""Pages that live briefly and end anyhow, and what became of the events that `send` returned for.
+"""Pages that live briefly and end in any way, and the rows of the events that `send` returned for.
 
 Some tabs at a time, all of one visitor. Each page sends events at random moments and tells, after `send` has returned
 and before anything else happens in it, the id (a synchronous request: what was not told was not counted). It ends at a

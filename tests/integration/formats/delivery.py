@@ -1,4 +1,4 @@
-"""What a vendor's SDK sends to a running gateway is looked for in Postgres."""
+"""Find the events that a vendor's SDK sent to a running gateway in Postgres."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.conftest import KEY
 from tests.support.pipeline import Pipeline
 
 EVENTS = int(os.environ.get("EYE_SENDERS_EVENTS", "200"))
-"""How many events each SDK delivers."""
+"""Events that each SDK delivers."""
 
 OUTAGE = float(os.environ.get("EYE_SENDERS_OUTAGE", "0"))
-"""How many seconds Kafka is stopped for in the middle of that; 0: not at all."""
+"""Seconds for which Kafka is stopped in the middle of that; 0: not at all."""
 
 LONGEST = 170 + 2 * OUTAGE + EVENTS / 20
-"""How many seconds a delivery may take."""
+"""Most seconds that a delivery may take."""
 
 _COUNTS = """
     select kind, event_id::text, count(*) as number

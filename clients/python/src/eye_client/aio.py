@@ -26,14 +26,14 @@ class AsyncEye(Sender):
     def __init__(
         self, url: str, key: str, *, on_result: OnResult | None = None, **options: Unpack[OptionalTerms]
     ) -> None:
-        told = Options(url, key, **options)
+        checked = Options(url, key, **options)
         self._on_result = on_result
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._engine = Engine(told, None if on_result is None else self._tell)
-        super().__init__(self._engine, told.max_event_bytes)
+        self._engine = Engine(checked, None if on_result is None else self._tell)
+        super().__init__(self._engine, checked.max_event_bytes)
 
     async def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until every event taken so far has its last word; False where that takes longer than `timeout`."""
+        """Wait until every event taken so far has its result; False where that takes longer than `timeout`."""
         self._loop = asyncio.get_running_loop()
         return await asyncio.to_thread(self._engine.flush, timeout)
 
@@ -43,7 +43,7 @@ class AsyncEye(Sender):
         return await asyncio.to_thread(self._engine.close, timeout)
 
     def counts(self) -> Counts:
-        """Return how many events became what, and how many wait."""
+        """Return the numbers of events by result, and of those that wait."""
         return self._engine.counts()
 
     async def __aenter__(self) -> AsyncEye:

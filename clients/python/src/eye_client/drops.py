@@ -25,18 +25,18 @@ class Reason(str, Enum):
 
 
 class Drops:
-    """Counts of dropped events, in all and those the gateway was not told of yet."""
+    """Counts of dropped events: all of them, and those that are not reported to the gateway yet."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a signal's handler may send while its thread is in here
         self._total: Counter[Reason] = Counter()
-        self._untold: Counter[Reason] = Counter()
+        self._unreported: Counter[Reason] = Counter()
 
     def add(self, reason: Reason, count: int = 1) -> int:
         """Count dropped events; returns how many were dropped for this reason so far."""
         with self._lock:
             self._total[reason] += count
-            self._untold[reason] += count
+            self._unreported[reason] += count
             return self._total[reason]
 
     @property
@@ -45,13 +45,13 @@ class Drops:
         with self._lock:
             return {reason.value: count for reason, count in self._total.items()}
 
-    def untold(self) -> dict[str, int]:
-        """Return what the gateway was not told of, by reason; empty where there is nothing to tell."""
+    def unreported(self) -> dict[str, int]:
+        """Return the counts that are not reported yet, by reason."""
         with self._lock:
-            return {reason.value: count for reason, count in self._untold.items() if count}
+            return {reason.value: count for reason, count in self._unreported.items() if count}
 
-    def told(self, counts: dict[str, int]) -> None:
-        """Note that the gateway was told these counts."""
+    def note_reported(self, counts: dict[str, int]) -> None:
+        """Note that these counts are reported."""
         with self._lock:
             for reason, count in counts.items():
-                self._untold[Reason(reason)] -= count
+                self._unreported[Reason(reason)] -= count

@@ -99,7 +99,7 @@ class Engine:
         return False
 
     def counts(self) -> Counts:
-        """Return what became of the events so far."""
+        """Return the numbers of events by result, and of those that wait."""
         refused = self._statuses[Status.INVALID] + self._statuses[Status.TOO_LARGE]
         waiting = len(self._memory) + (len(self._disk) if self._disk is not None else 0)
         return Counts(self._statuses[Status.OK], refused, self._drops.total, waiting)

@@ -19,7 +19,7 @@ Client = TypeVar("Client", bound="Eye")
 class Eye(Sender):
     """Sends events to the gateway at `url` with `key`. One for a process is enough: make it where the process begins.
 
-    `on_result` is called with the last word on each event, on the client's own thread, or on the sender's for
+    `on_result` is called with the result of each event, on the client's own thread, or on the sender's for
     an event that is dropped at once; and once when the gateway begins to refuse our key or address (`retry`). What it
     raises is logged. Further options: `eye_client.options.Options`.
     Raises ValueError for options that can't be used; nothing else here ever raises.
@@ -28,12 +28,12 @@ class Eye(Sender):
     def __init__(
         self, url: str, key: str, *, on_result: OnResult | None = None, **options: Unpack[OptionalTerms]
     ) -> None:
-        told = Options(url, key, **options)
-        self._engine = Engine(told, on_result)
-        super().__init__(self._engine, told.max_event_bytes)
+        checked = Options(url, key, **options)
+        self._engine = Engine(checked, on_result)
+        super().__init__(self._engine, checked.max_event_bytes)
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until every event taken so far has its last word; False where that takes longer than `timeout`."""
+        """Wait until every event taken so far has its result; False where that takes longer than `timeout`."""
         return self._engine.flush(timeout)
 
     def close(self, timeout: float | None = None) -> bool:
@@ -44,7 +44,7 @@ class Eye(Sender):
         return self._engine.close(timeout)
 
     def counts(self) -> Counts:
-        """Return how many events became what, and how many wait."""
+        """Return the numbers of events by result, and of those that wait."""
         return self._engine.counts()
 
     def __enter__(self: Client) -> Client:

@@ -1,4 +1,4 @@
-"""The ends and the forks of processes: events are delivered before, and a child has an engine of its own."""
+"""The end and the fork of a process: events are delivered before, and a child has an engine of its own."""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ from eye_client.event import event_id_of
 
 
 class Status(str, Enum):
-    """The fate of an event.
+    """The result of an event.
 
     `ok`: it is durable at the gateway. `invalid`, `too_large`: the gateway refused it for good. `dropped`: the
-    client gave it up, and `reason` says why. `retry` is no last word: the gateway refuses all that we send, for the
-    key or the address is wrong, and events wait; told once, of the oldest event, with the status in `errors`.
+    client gave it up, and `reason` says why. `retry` is no result yet: the gateway refuses all that we send, since the
+    key or the address is wrong, and events wait; reported once, of the oldest event, with the status in `errors`.
     """
 
     OK = "ok"

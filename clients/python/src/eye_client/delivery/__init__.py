@@ -1,1 +1,1 @@
-"""Delivery: events from a queue to the gateway, and the last word on each of them."""
+"""Delivery: events from a queue to the gateway, and the result of each of them."""

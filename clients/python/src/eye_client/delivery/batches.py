@@ -1,4 +1,4 @@
-"""Delivery: one batch at a time, from a queue to the last word on each of its events."""
+"""Delivery: one batch at a time, from a queue to the result of each of its events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eye_client.results import Result, Status, Violation
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 30.0
-"""The gateway is told of dropped events at most this often."""
+"""Shortest time between two reports of dropped events to the gateway."""
 
 _RETRY = "retry"
 _TOO_LARGE = 413
@@ -28,7 +28,7 @@ Tell = Callable[[Sequence[Result]], None]
 class Delivery:
     """Takes events from queues, the first that has some, and sends them. Used by one thread at a time.
 
-    `tell` is given the last word on each event.
+    `tell` gets the result of each event.
     """
 
     def __init__(self, options: Options, queues: Sequence[Queue], drops: Drops, tell: Tell) -> None:
@@ -58,13 +58,13 @@ class Delivery:
         return 0.0
 
     def report(self, *, at_once: bool = False) -> None:
-        """Tell the gateway what was dropped, where that is due and the gateway is there."""
-        dropped = {} if self.is_failing else self._drops.untold()
+        """Report dropped events to the gateway, where that is due and the gateway is there."""
+        dropped = {} if self.is_failing else self._drops.unreported()
         now = time.monotonic()
         if dropped and (at_once or now >= self._reported_at + REPORT_SECONDS):
             self._reported_at = now
             if self._transport.post_report(dropped):
-                self._drops.told(dropped)
+                self._drops.note_reported(dropped)
 
     def close(self) -> None:
         """Close the connections."""
@@ -114,7 +114,7 @@ class Delivery:
 
 
 def _sort(entries: Sequence[Entry], answer: Answer) -> tuple[list[Entry], list[Entry], list[Result]]:
-    """Return what is settled, what has to be sent again, and the last words on what is settled."""
+    """Return the settled events, those to be sent again, and the results of the settled ones."""
     if not answer.verdicts and not answer.is_about_the_body:
         return [], list(entries), []
     settled, again, results = [], [], []

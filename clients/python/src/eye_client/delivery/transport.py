@@ -29,7 +29,7 @@ _WORTH_COMPRESSING = 1_000
 _CONNECT_SECONDS = 5.0
 _BUSY = (408, 429)
 MAX_RETRY_AFTER = 3_600.0
-"""Longest `Retry-After` that is believed, in seconds."""
+"""Longest `Retry-After` that is honoured, in seconds."""
 
 
 class Verdict(msgspec.Struct):
@@ -103,7 +103,7 @@ class Transport:
         return answer
 
     def post_report(self, dropped: dict[str, int]) -> bool:
-        """Tell the gateway how many events were dropped, by reason; True where it knows now."""
+        """Report the numbers of dropped events, by reason; True where the gateway took the report."""
         answer = self._post("/client-reports", json.dumps({"dropped": dropped}).encode())
         return 200 <= answer.status < 300
 
