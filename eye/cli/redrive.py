@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eye.cli.progress_view import print_check, print_outcome, work
+from eye.cli.redrive_view import print_redrive_check
 from eye.cli.terminal import AsJson, Yes
 from eye.cli.time_arguments import FORMS, parse_option
 from eye.redrive.run import Redrive, end_of_selection
@@ -66,7 +67,9 @@ def redrive(
         async with make_pool(settings) as pool:
             return await Redrive(settings, pool, watcher).start(selection, steps, options)
 
-    if dry_run:
+    if dry_run and as_json:
         print_check(work(check), as_json)
+    elif dry_run:
+        print_redrive_check(work(check))
     else:
         print_outcome(work(start, yes), as_json)

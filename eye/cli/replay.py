@@ -236,7 +236,10 @@ def _with_pool(do: Callable[[Pool], Awaitable[T]]) -> T:
 
 
 def _percent(run: runs.Run) -> str:
-    return f"{100 * run.read // run.records}%" if run.records else ""
+    """Return how much of its records a run has read; a redrive reads rows, whose number only its end tells."""
+    if not run.records:
+        return "100%" if run.status == runs.DONE else ""
+    return f"{100 * run.read // run.records}%"
 
 
 def _cell(value: Any) -> str:

@@ -59,6 +59,7 @@ class Redrive:
             while batch := await self._batch(selection, "", partition, offset, Throttle().chunk_records):
                 for event in batch:
                     found.add(_example(event, rejudger.judge(retry_of(event, self._raw, steps)), bool(steps)))
+                found.sample = _one_of_each(found.sample)
                 self._watcher.advance(len(batch))
                 offset = batch[-1].source_offset + 1
         return found
@@ -164,6 +165,14 @@ async def _proof(connection: AsyncConnection, run: str) -> tuple[int, int, int, 
     return tried, expected, present, twice
 
 
+def _one_of_each(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first event of each outcome, so that none is hidden behind many of another."""
+    first: dict[tuple[str, ...], dict[str, Any]] = {}
+    for sample in samples:
+        first.setdefault((sample["becomes"], *sample.get("codes_now", ())), sample)
+    return list(first.values())
+
+
 def _example(event: RejectedEvent, judged: Rejudged, transformed: bool) -> CheckResult:
     accepted = isinstance(judged.verdict, Accepted)
     example: dict[str, Any] = {
@@ -174,6 +183,7 @@ def _example(event: RejectedEvent, judged: Rejudged, transformed: bool) -> Check
     }
     if not isinstance(judged.verdict, Accepted):
         example["codes_now"] = judged.verdict.codes
+        example["errors_now"] = msgspec.to_builtins(judged.verdict.errors)
     if transformed:
         example |= {"before": event.raw, "after": (judged.raw.value or b"").decode("utf-8", "replace")}
     kinds = Counter({"rejected -> accepted": 1} if accepted else {"rejected -> rejected": 1})

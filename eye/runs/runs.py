@@ -59,7 +59,10 @@ _RUNS = """
 select run, target, selection, options, started_by, started_at, ended_at, status, result,
     coalesce(sum(end_offset - first_offset), 0)::bigint as records,
     coalesce(sum(next_offset - first_offset), 0)::bigint as read,
-    coalesce(sum(selected), 0)::bigint as selected,
+    greatest(
+        coalesce(sum(selected), 0), (select count(*) from eye.redrive_attempts where last_run = replays.run),
+        (result->>'selected')::bigint
+    )::bigint as selected,
     greatest(
         coalesce(sum(changed), 0), (select count(*) from eye.replaced_verdicts where run = replays.run),
         (result->>'changed')::bigint

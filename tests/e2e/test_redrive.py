@@ -36,6 +36,7 @@ async def test_mended_events_are_stored_and_others_tried_five_times(pipeline: Pi
 
     before = checksums(settings)
     dry = await eye(settings, *redrive, "--dry-run")
+    shown = await eye(settings, *redrive[:-1], "--dry-run")
     asked = await eye(settings, *redrive)
     unchanged = checksums(settings)
     runs = [await eye(settings, *redrive, "--yes") for _ in range(5)]
@@ -47,6 +48,11 @@ async def test_mended_events_are_stored_and_others_tried_five_times(pipeline: Pi
 
     assert dry.json["counts"] == {"rejected -> accepted": 20, "rejected -> rejected": 5}
     assert ("uri" in dry.json["sample"][0]["before"], "uri" in dry.json["sample"][0]["after"]) == (True, False)
+    assert [sample["becomes"] for sample in dry.json["sample"]] == ["accepted", "rejected"]
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert all(
+        text in shown.stdout for text in ('-     "uri": "/0"', '+     "path": "/0"', "missing_field at $.data.path")
+    )
     assert (asked.returncode, "--yes" in asked.stderr) == (1, True)
     assert unchanged == before
     assert [(ran.json["selected"], ran.json["changed"], ran.json["proven"]) for ran in runs] == [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from eye.cli.redrive_view import describe
 from eye.redrive.transform import Step, read_steps, transform
 from eye.runs.errors import ReplayError
 
@@ -70,3 +71,28 @@ def test_steps_that_cannot_be_taken_are_told(tmp_path: Path, steps: str, sentenc
 
     with pytest.raises(ReplayError, match=sentence):
         read_steps(file)
+
+
+def test_a_sample_is_shown_as_a_difference_or_its_reasons() -> None:
+    error = {"code": "missing_field", "path": "$.data.path", "message": "Field required"}
+    sample = {
+        "event_id": "e",
+        "application": "shop",
+        "codes": ["bad_value"],
+        "becomes": "rejected",
+        "errors_now": [error],
+    }
+
+    mended = describe(sample | {"before": '{"a": 1, "b": 2}', "after": '{"a": 1, "b": 3}'})
+    untouched = describe(sample | {"before": "no JSON", "after": "no JSON"})
+
+    assert list(mended)[2:] == [
+        "  missing_field at $.data.path: Field required",
+        "@@ -1,4 +1,4 @@",
+        " {",
+        '   "a": 1,',
+        '-  "b": 2',
+        '+  "b": 3',
+        " }",
+    ]
+    assert list(untouched)[-1] == "  the steps change nothing in it"
