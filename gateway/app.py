@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from gateway.access.api_keys import KeyRing
 from gateway.access.authorization import Access
 from gateway.admission.admission import Admission
+from gateway.connections.certificate import Certificate, certificate_files
 from gateway.connections.client_connections import Clients
 from gateway.context import GATEWAY, Gateway
 from gateway.ingest.body import BodyReader
@@ -75,6 +76,7 @@ def build_app(
         raise SettingsError("EYE_SPOOL_AFTER_SECONDS must be less than EYE_ACKNOWLEDGE_SECONDS.")
     metrics = Metrics(registry)
     clients = Clients(settings, metrics)
+    files = certificate_files(settings)
     keys = KeyRing(settings.applications_file)
     admission = Admission(
         keys, metrics, max_requests=settings.max_requests_under_way, max_bytes=settings.max_bytes_under_way
@@ -92,6 +94,7 @@ def build_app(
         database=Database(settings),
         metrics=metrics,
         clients=clients,
+        certificate=None if files is None else Certificate(files, metrics),
     )
     app[TRACING] = Tracing()
     if spans is None:
@@ -100,7 +103,7 @@ def build_app(
         app.router.add_route(route.method, route.path, _guarded(route), expect_handler=check_expectation)
         if route.method == "GET" and route.format is None:
             app.router.add_route("HEAD", route.path, _guarded(route))
-    app.cleanup_ctx.extend([_publishing, _reading, _measuring_lag])
+    app.cleanup_ctx.extend([_publishing, _reading, _measuring_lag, _watching_certificate])
     return app
 
 
@@ -163,12 +166,28 @@ async def _reading(app: web.Application) -> AsyncIterator[None]:
 
 async def _measuring_lag(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
-    measuring = asyncio.create_task(gateway.admission.measure_lag(), name="event loop lag")
-    yield
-    measuring.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await measuring
+    async with _beside(gateway.admission.measure_lag(), "event loop lag"):
+        yield
     gateway.bodies.close()
+
+
+async def _watching_certificate(app: web.Application) -> AsyncIterator[None]:
+    certificate = app[GATEWAY].certificate
+    if certificate is None:
+        yield
+        return
+    async with _beside(certificate.watch(), "certificate"):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Do endless work beside the requests."""
+    task = asyncio.create_task(work, name=name)
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _document(body: bytes) -> Handler:

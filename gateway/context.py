@@ -8,6 +8,7 @@ from aiohttp import web
 
 from gateway.access.api_keys import Grant, KeyRing
 from gateway.admission.admission import Admission, Permit
+from gateway.connections.certificate import Certificate
 from gateway.connections.client_connections import Clients
 from gateway.ingest.body import BodyReader
 from gateway.metrics import Metrics
@@ -30,6 +31,7 @@ class Gateway:
     database: Database
     metrics: Metrics
     clients: Clients
+    certificate: Certificate | None = None
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

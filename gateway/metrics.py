@@ -70,6 +70,16 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.certificate_end = Gauge(
+            "eye_gateway_certificate_end_seconds",
+            "Time at which the certificate in use ends, in seconds since 1970; 0 without HTTPS.",
+            registry=self.registry,
+        )
+        self.certificate_faulty = Gauge(
+            "eye_gateway_certificate_faulty",
+            "1 while the certificate ends within 14 days, or its changed files can't be used; else 0.",
+            registry=self.registry,
+        )
         self.events = Counter(
             "eye_gateway_events_total",
             "Events received, by the verdict they were answered with.",

@@ -18,9 +18,9 @@ from yarl import URL
 
 from gateway import garbage_collection
 from gateway.app import build_app
-from gateway.connections.client_connections import Clients
 from gateway.connections.os_limits import limit_unread
-from gateway.context import GATEWAY
+from gateway.connections.tls_listener import TlsListener, bind
+from gateway.context import GATEWAY, Gateway
 from gateway.publish.publisher import Publisher
 from kafka_client.amendments import amend_connections
 from schemas.settings import Settings
@@ -67,9 +67,9 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; without one, until SIGTERM or SIGINT.
 
-    `ready` is called once with the address, as `http://host:port`, when the port is open; Kafka may still be
-    away then. Any number of processes can listen on the same port. `own_process`: nothing else runs in this process,
-    which ends within STOP_SECONDS of the signal, and whose garbage collector is tuned.
+    `ready` is called once with the address, as `http://host:port` or `https://host:port`, when the port is open;
+    Kafka may still be away then. Any number of processes can listen on the same port. `own_process`: nothing else runs
+    in this process, which ends within STOP_SECONDS of the signal, and whose garbage collector is tuned.
     """
     amend_connections()
     stop = stop or _stop_on_signal(_exit_in_time if own_process else None)
@@ -78,7 +78,7 @@ async def serve(
     await runner.setup()
     try:
         await _first_connected(app[GATEWAY].publisher, stop)
-        listener = await _listen(app[GATEWAY].clients, runner, settings)
+        listener = await _listen(app[GATEWAY], runner)
         address = _address(listener)
         if own_process:
             garbage_collection.tune(app[GATEWAY].metrics)
@@ -102,9 +102,16 @@ async def _first_connected(publisher: Publisher, stop: asyncio.Event) -> None:
                 await asyncio.sleep(0.02)
 
 
-async def _listen(clients: Clients, runner: web.AppRunner, settings: Settings) -> asyncio.Server:
-    server = runner.server
+async def _listen(gateway: Gateway, runner: web.AppRunner) -> asyncio.Server | TlsListener:
+    server, clients, settings = runner.server, gateway.clients, gateway.settings
     assert server is not None
+    if gateway.certificate is not None:
+        sockets = await bind(settings.gateway_host, settings.gateway_port, BACKLOG)
+        for listening in sockets:
+            limit_unread(listening, settings.transfer_seconds)
+        secure = TlsListener(sockets, clients, gateway.certificate, lambda shake: clients.connection(server, shake))
+        secure.start()
+        return secure
     listener = await asyncio.get_running_loop().create_server(
         lambda: clients.connection(server),
         settings.gateway_host,
@@ -119,9 +126,10 @@ async def _listen(clients: Clients, runner: web.AppRunner, settings: Settings) -
     return listener
 
 
-def _address(listener: asyncio.Server) -> str:
+def _address(listener: asyncio.Server | TlsListener) -> str:
     host, port = listener.sockets[0].getsockname()[:2]
-    return str(URL.build(scheme="http", host=host, port=port))
+    scheme = "https" if isinstance(listener, TlsListener) else "http"
+    return str(URL.build(scheme=scheme, host=host, port=port))
 
 
 def _stop_on_signal(signalled: Callable[[], None] | None) -> asyncio.Event:

@@ -93,6 +93,17 @@ class Settings(BaseSettings):
     # gateway
     gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: Port = Field(8080, description="Port the gateway listens on; 0: any that is free.")
+    tls_certfile: Path | None = Field(
+        None,
+        description="The gateway's certificate and those that link it to an authority (PEM): it speaks HTTPS."
+        " Read again when it changes. Empty: it speaks HTTP.",
+    )
+    tls_keyfile: Path | None = Field(
+        None, description="Key of that certificate (PEM, without a password). Empty: in the certificate's file."
+    )
+    tls_client_cafile: Path | None = Field(
+        None, description="Authorities (PEM) one of which has to have signed a client's certificate. Empty: none asked."
+    )
     applications: Path | None = Field(
         None, description="applications.toml with the keys. Empty: `applications.toml` in the data directory."
     )
@@ -165,6 +176,14 @@ class Settings(BaseSettings):
         None,
         description="Addresses of all gateways, for the commands that ask them. Empty: the gateway of the settings.",
     )
+    gateway_cafile: Path | None = Field(
+        None,
+        description="Authorities (PEM) by which these commands verify gateways that speak HTTPS. Empty: the system's;"
+        " a gateway of this machine is known by its own certificate.",
+    )
+    gateway_client_certfile: Path | None = Field(
+        None, description="Certificate and key (PEM) that these commands show to gateways that ask for one."
+    )
     worker_host: str = Field("127.0.0.1", description="Address of the workers' status page.")
     stream_port: Port | None = Field(None, description="Port of a stream worker's status page. Empty: none.")
     sinks_port: Port | None = Field(None, description="Port of a sink worker's status page. Empty: none.")
@@ -191,7 +210,8 @@ class Settings(BaseSettings):
         "min_insync_replicas",
         "applications", "spool_dir", "instance", "stream_port", "sinks_port",
         "events_retention_days", "rejected_retention_days", "sessions_retention_days",
-        "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", mode="before",
+        "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile",
+        "tls_certfile", "tls_keyfile", "tls_client_cafile", "gateway_cafile", "gateway_client_certfile", mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from eye.cli.terminal import AsJson, err, find_local_stack, print_found
+from eye.cli.terminal import AsJson, err, find_local_stack, print_found, read_settings
+from eye.operations.gateway_tls import gateway_context
 from eye.operations.send import RefusedEvent, SendError, send_file
+from schemas.settings import Settings
 
 _SHOWN_REFUSED = 10
 
@@ -29,11 +31,14 @@ def send(
         url, key = url or stack.url, key or stack.key
     if not url or not key:
         raise SendError("no stack runs here: name the gateway with --url and a key with --key")
+    own = stack is not None and url == stack.url
+    context = gateway_context(read_settings() if own else Settings(), own=own) if url.startswith("https:") else None
     refused: list[RefusedEvent] = []
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err) as progress:
         task = progress.add_task(file.name, total=file.stat().st_size)
-        counts = asyncio.run(send_file(file, url, key, lambda size: progress.advance(task, size), refused.append))
+        told = send_file(file, url, key, lambda size: progress.advance(task, size), refused.append, context)
+        counts = asyncio.run(told)
     for event in refused[:_SHOWN_REFUSED]:
         err.print(f"{file}:{event.line}: {event.reason}", markup=False, highlight=False, soft_wrap=True)
     if len(refused) > _SHOWN_REFUSED:

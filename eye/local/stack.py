@@ -6,9 +6,11 @@ import asyncio
 import fcntl
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Self
@@ -22,6 +24,7 @@ from eye.local.environment import drop_foreign_variables
 from eye.local.process import Process
 from eye.local.registry import StackInfo, StackPart, process_start, remove_stack, write_stack
 from eye.local.remembered_settings import free_port
+from eye.operations.gateway_tls import gateway_context
 from eye.operations.keys import local_key
 from eye.operations.topics import create_topics
 from schemas.settings import Settings
@@ -32,12 +35,13 @@ _STOP_SECONDS = 15.0
 
 
 class Component(Process):
-    """One of our own processes, as a child; `url` is where its status page is."""
+    """One of our own processes, as a child; `url` is where its status page is, `context` how it is trusted there."""
 
-    def __init__(self, name: str, settings: Settings, url: str) -> None:
+    def __init__(self, name: str, settings: Settings, url: str, context: ssl.SSLContext | None = None) -> None:
         super().__init__(name, settings.data_dir / "logs", signal.SIGTERM, env=environment(settings))
         self.name = name
         self.url = url
+        self.context = context
 
     def start(self) -> None:
         """Launch it, without waiting."""
@@ -46,7 +50,7 @@ class Component(Process):
 
     def wait_ready(self) -> None:
         """Wait until it says that it is ready. Raises StartError, with the end of its log, when it never is."""
-        self._wait_ready(lambda: _answers(f"{self.url}/readyz"), _READY_SECONDS)
+        self._wait_ready(lambda: _answers(f"{self.url}/readyz", self.context), _READY_SECONDS)
 
 
 class Stack:
@@ -86,7 +90,13 @@ class Stack:
     @property
     def url(self) -> str:
         """The gateway's address."""
-        return f"http://{self.settings.gateway_host}:{self.settings.gateway_port}"
+        scheme = "http" if self.settings.tls_certfile is None else "https"
+        return f"{scheme}://{self.settings.gateway_host}:{self.settings.gateway_port}"
+
+    @cached_property
+    def context(self) -> ssl.SSLContext | None:
+        """How the gateway is trusted; None where it speaks plain HTTP."""
+        return gateway_context(self.settings, own=True) if self.settings.tls_certfile else None
 
     def restart_ended(self) -> None:
         """Start again what has ended by itself."""
@@ -138,7 +148,7 @@ class Stack:
         self.settings = settings = self.settings.model_copy(update=ports)
         status = f"http://{settings.worker_host}"
         self.components = [
-            Component("gateway", settings, self.url),
+            Component("gateway", settings, self.url, self.context),
             Component("stream", settings, f"{status}:{settings.stream_port}"),
             Component("sinks", settings, f"{status}:{settings.sinks_port}"),
         ]
@@ -222,8 +232,8 @@ def _log_of(process: object) -> str | None:
     return None if log is None else str(log)
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, context: ssl.SSLContext | None) -> bool:
     try:
-        return local_http.get(url)[0] == 200
+        return local_http.get(url, context)[0] == 200
     except OSError:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 import threading
 import urllib.request
@@ -23,7 +24,7 @@ from schemas.settings import Settings
 _REFRESH_SECONDS = 1.0
 _QUIET_SECONDS = 10.0
 
-_CURL = """curl -i {direct}{url}/events/ -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+_CURL = """curl -i {options}{url}/events/ -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
   -d '{{"session_id": "my-session", "category": "page interaction", "name": "pageview",
        "timestamp": "2021-01-01 09:15:27.243860", "data": {{"host": "www.example.com", "path": "/"}}}}'"""
 
@@ -70,7 +71,8 @@ def _introduce(stack: Stack, console: Console) -> None:
     }.items():
         console.print(f"  {what:<11}{where}", highlight=False, soft_wrap=True)
     console.print("\nSend an event:\n", highlight=False)
-    line = _CURL.format(direct=no_proxy_option(), url=stack.url, key=stack.key)
+    options = no_proxy_option() + _authority(settings)
+    line = _CURL.format(options=options, url=stack.url, key=stack.key)
     console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print()
 
@@ -78,6 +80,13 @@ def _introduce(stack: Stack, console: Console) -> None:
 def no_proxy_option() -> str:
     """Return the option that keeps curl from sending a local request through a proxy, where one is set."""
     return "--noproxy '*' " if urllib.request.getproxies() else ""
+
+
+def _authority(settings: Settings) -> str:
+    """Return the option by which curl trusts the gateway, where it speaks HTTPS."""
+    if settings.tls_certfile is None:
+        return ""
+    return f"--cacert {shlex.quote(str((settings.gateway_cafile or settings.tls_certfile).absolute()))} "
 
 
 def _without_password(dsn: str) -> str:
@@ -89,7 +98,7 @@ def _without_password(dsn: str) -> str:
 
 def _show(stack: Stack, console: Console, path: Path) -> None:
     """Send a file, wait until its events are stored, and show what is in Postgres."""
-    counts = asyncio.run(send_file(path, stack.url, stack.key, lambda size: None))
+    counts = asyncio.run(send_file(path, stack.url, stack.key, lambda size: None, context=stack.context))
     statuses = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     console.print(f"Sent {path.name}: {statuses}.", highlight=False)
     asyncio.run(wait_until_stored(stack.settings))

@@ -9,12 +9,10 @@ from typing import NamedTuple
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from eye.operations.gateways import gateway_urls
+from eye.operations.gateways import gateway_session, gateway_urls
 from schemas.settings import Settings
 
 METRIC = "eye_gateway_client_dropped"
-
-_ANSWER_SECONDS = 2.0
 
 
 class ClientDrops(NamedTuple):
@@ -30,8 +28,7 @@ async def read_client_drops(settings: Settings) -> list[ClientDrops]:
 
     No part of the balance: these events never came to a gateway, and a gateway counts from its start.
     """
-    timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with gateway_session(settings) as session:
         found = await asyncio.gather(*(_read(session, url) for url in gateway_urls(settings)))
     counts = sum(found, Counter[tuple[str, str]]())
     return [ClientDrops(application, reason, count) for (application, reason), count in sorted(counts.items())]

@@ -7,10 +7,14 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from schemas.settings import Settings
+from eye.operations.gateway_tls import gateway_context
+from schemas.settings import Settings, SettingsError
 
 _ANSWER_SECONDS = 2.0
 _POLL_SECONDS = 0.1
+
+_CHECKS = ("kafka", "spool", "keys", "tls")
+"""The checks of /readyz that tell of a fault though the gateway is ready."""
 
 
 class GatewayError(Exception):
@@ -41,14 +45,27 @@ def gateway_urls(settings: Settings) -> list[str]:
     if not {"gateway_host", "gateway_port"} & settings.model_fields_set or not settings.gateway_port:
         return []
     host = "127.0.0.1" if settings.gateway_host in ("0.0.0.0", "::", "") else settings.gateway_host
-    return [f"http://{host}:{settings.gateway_port}"]
+    scheme = "http" if settings.tls_certfile is None else "https"
+    return [f"{scheme}://{host}:{settings.gateway_port}"]
+
+
+def gateway_session(settings: Settings) -> aiohttp.ClientSession:
+    """Return a session for requests to the known gateways, which have to answer within 2 s. Raises SettingsError."""
+    secure = any(url.startswith("https:") for url in gateway_urls(settings))
+    context = gateway_context(settings, own=not settings.gateway_urls) if secure else True
+    timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
+    return aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(ssl=context))
 
 
 async def read_gateways(settings: Settings) -> list[GatewayState]:
     """Ask every known gateway for its state; one that does not answer within 2 s is not reachable."""
-    timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        return list(await asyncio.gather(*(_read(session, url) for url in gateway_urls(settings))))
+    urls = gateway_urls(settings)
+    try:
+        session = gateway_session(settings)
+    except SettingsError as error:
+        return [GatewayState(url, False, f"can't be asked: {error}") for url in urls]
+    async with session:
+        return list(await asyncio.gather(*(_read(session, url) for url in urls)))
 
 
 async def wait_for_keys(settings: Settings, version: str, seconds: float = 10.0) -> list[str]:
@@ -71,10 +88,12 @@ async def wait_for_keys(settings: Settings, version: str, seconds: float = 10.0)
 
 
 def _faults(answer: dict[str, Any]) -> list[str]:
-    """Return why a gateway is not ready, and what keeps it from Kafka, keys or spool while it still is."""
+    """Return why a gateway is not ready, and what is wrong with Kafka, spool, keys or TLS while it still is."""
     checks = answer.get("checks", {})
     degraded = [
-        f"{name}: {checks[name]}" for name in ("kafka", "limits", "spool", "keys") if checks.get(name, "ok") != "ok"
+        f"{name}: {checks[name]}"
+        for name in ("kafka", "limits", "spool", "keys", "tls")
+        if checks.get(name, "ok") != "ok"
     ]
     return [*answer.get("reasons", []), *degraded]
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -48,16 +49,18 @@ async def send_file(
     key: str,
     progress: Callable[[int], None],
     on_refused: Callable[[RefusedEvent], None] = lambda _: None,
+    context: ssl.SSLContext | None = None,
 ) -> Counter[str]:
     """Send an NDJSON file in batches, in order; returns how many events got which status.
 
     An event without an event_id is given one, so that sending it again after a lost answer adds nothing.
     Batches answered with 429 or 503, or not at all, are sent again for up to a minute; where nobody has listened at
     the address from the start, for a second. `progress` is told the bytes of the file that are done with, `on_refused`
-    each event that was refused. Raises SendError.
+    each event that was refused. `context` says whom to trust at an address of https. Raises SendError.
     """
-    timeout = aiohttp.ClientTimeout(total=30)
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}, timeout=timeout) as session:
+    timeout, connector = aiohttp.ClientTimeout(total=30), aiohttp.TCPConnector(ssl=context or True)
+    headers = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as session:
         sender = _Sender(session, f"{url.rstrip('/')}/events/", on_refused)
         for lines, size in _batches(path):
             await sender.send(lines)
@@ -116,6 +119,8 @@ class _Sender:
                 )
         except aiohttp.InvalidURL as error:
             raise SendError(f"{self._url} is no address") from error
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+            raise SendError(f"{self._url}: no TLS that can be trusted (EYE_GATEWAY_CAFILE): {error}") from error
         except aiohttp.ClientConnectorError as error:
             if not self._was_answered and seconds > _CONNECT_SECONDS:
                 raise SendError(f"{self._url}: connection refused, nobody listens there: {error}") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 
@@ -42,6 +42,17 @@ QUIET_SECONDS = 10.0
 """Connections closed for one reason are logged once in this time."""
 
 
+class Waiting(Protocol):
+    """A connection that may have to go: one that waits for a request, or is about to."""
+
+    @property
+    def peername(self) -> Any:
+        """The address of the other side, as the socket has it."""
+
+    def end(self, reason: Reason, problem: Problem | None = None) -> None:
+        """Close it for this reason; `problem`: with an answer, where one can be given."""
+
+
 class Clients:
     """The connections of one gateway, those that wait for a request in the order they began to.
 
@@ -55,19 +66,20 @@ class Clients:
         self.answer_seconds = settings.acknowledge_seconds
         self._idle_seconds = settings.idle_seconds
         self._limit = possible_connections(settings.max_connections)
-        self._open: set[ClientConnection] = set()
-        self._waiting: dict[web.RequestHandler, None] = {}
+        self._open: set[Waiting] = set()
+        self._waiting: dict[Waiting, None] = {}
         self._closed = metrics.connections_closed
         self._quiet_until: dict[Reason, float] = {}
         self.closing = False
         self.fast_path: FastPath | None = None
         metrics.connections.set_function(lambda: len(self._open))
 
-    def connection(self, server: web.Server) -> ClientConnection:
-        """Return the protocol of one new connection."""
+    def connection(self, server: web.Server, handshake: Waiting | None = None) -> ClientConnection:
+        """Return the protocol of one new connection; `handshake`: whose place it takes."""
         return ClientConnection(
             self,
             server,
+            handshake,
             loop=asyncio.get_running_loop(),
             # bodies are decompressed by our own hand, with a bound
             auto_decompress=False,
@@ -77,19 +89,20 @@ class Clients:
             read_bufsize=READ_BUFFER_BYTES,
         )
 
-    def opened(self, connection: ClientConnection) -> None:
+    def opened(self, connection: Waiting) -> None:
         """Add a new connection; where there are too many, close the one that has waited longest."""
         self._open.add(connection)
         if len(self._open) > self._limit:
             longest = next(iter(self._waiting), None)
-            if isinstance(longest, ClientConnection):
+            if longest is not None:
+                self.lost(longest)
                 longest.end(Reason.MADE_ROOM)
             else:
                 connection.end(Reason.TOO_MANY, Overloaded("There are too many connections."))
                 return
         self._waiting[connection] = None
 
-    def lost(self, connection: ClientConnection) -> None:
+    def lost(self, connection: Waiting) -> None:
         """Forget a connection."""
         self._open.discard(connection)
         self._waiting.pop(connection, None)
@@ -100,24 +113,25 @@ class Clients:
 
     def request_began(self, connection: web.RequestHandler, body: StreamReader) -> None:
         """Note that a request is under way."""
-        self._waiting.pop(connection, None)
         if isinstance(connection, ClientConnection):
+            self._waiting.pop(connection, None)
             connection.head_came(body)
 
     def request_ended(self, connection: web.RequestHandler) -> None:
         """Note that a request has been answered."""
-        if connection in self._open:
+        if isinstance(connection, ClientConnection) and connection in self._open:
             self._waiting[connection] = None
 
-    def report_closed(self, connection: ClientConnection, reason: Reason) -> None:
-        """Count a connection that was closed, and log it unless that was done a moment ago."""
+    def report_closed(self, connection: Waiting, reason: Reason, detail: str = "") -> None:
+        """Count a connection that was closed, and log it, with a detail of ours, unless that was done a moment ago."""
         self._closed.labels(reason).inc()
         now = asyncio.get_running_loop().time()
         if now >= self._quiet_until.get(reason, 0.0):
             self._quiet_until[reason] = now + QUIET_SECONDS
             peer = connection.peername
             address = peer[0] if isinstance(peer, tuple) else peer
-            log.warning("closed a connection of %s: %s", address, SENTENCES[reason])
+            sentence = f"{SENTENCES[reason]} ({detail})" if detail else SENTENCES[reason]
+            log.warning("closed a connection of %s: %s", address, sentence)
 
 
 class ClientConnection(web.RequestHandler):
@@ -130,13 +144,15 @@ class ClientConnection(web.RequestHandler):
         "_early",
         "_fast_parser",
         "_fast_path",
+        "_handshake",
         "_head_limit",
         "_reading_limit",
     )
 
-    def __init__(self, clients: Clients, server: web.Server, **options: Any) -> None:
+    def __init__(self, clients: Clients, server: web.Server, handshake: Waiting | None, **options: Any) -> None:
         super().__init__(server, **options)
         self._clients = clients
+        self._handshake = handshake
         self._body: StreamReader | None = None
         self._head_limit: asyncio.TimerHandle | None = None
         self._reading_limit: asyncio.TimerHandle | None = None
@@ -151,6 +167,9 @@ class ClientConnection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
+        if self._handshake is not None:
+            self._clients.lost(self._handshake)
+            self._handshake = None
         self._clients.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -236,8 +255,11 @@ class ClientConnection(web.RequestHandler):
     def end(self, reason: Reason, problem: Problem | None = None) -> None:
         """Close the connection; `problem`: with an answer."""
         self._clients.report_closed(self, reason)
-        if problem is not None and self.transport is not None:
-            self.transport.write(problem_bytes(problem, close=True))
+        if self.transport is not None:
+            if problem is not None:
+                self.transport.write(problem_bytes(problem, close=True))
+            else:
+                self.transport.abort()  # nothing is to be said: no end of TLS is waited for
         self.force_close()
 
     def handle_error(

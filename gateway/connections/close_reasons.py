@@ -18,6 +18,9 @@ class Reason(StrEnum):
     SLOW_READER = "slow_reader"
     MALFORMED = "malformed"
     TLS = "tls"
+    PLAIN_HTTP = "plain_http"
+    HANDSHAKE = "handshake"
+    SLOW_HANDSHAKE = "slow_handshake"
 
 
 SENTENCES = {
@@ -26,7 +29,10 @@ SENTENCES = {
     Reason.SLOW_HEAD: "the head of its request took too long",
     Reason.SLOW_READER: "it did not read its answer",
     Reason.MALFORMED: "it sent bytes that are no HTTP",
-    Reason.TLS: "it speaks TLS, and this port speaks plain HTTP: use http://, or a proxy that ends TLS",
+    Reason.TLS: "it speaks TLS, and this port speaks plain HTTP: use http://, or set EYE_TLS_CERTFILE",
+    Reason.PLAIN_HTTP: "it does not speak TLS, and this port does: use https://",
+    Reason.HANDSHAKE: "its TLS handshake failed",
+    Reason.SLOW_HANDSHAKE: "its TLS handshake took too long",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import ssl
 import sys
 import time
 import urllib.error
@@ -22,6 +23,7 @@ from yarl import URL
 from eye.local.process import Process, wait_until
 from eye.local.remembered_settings import free_port
 from eye.local.stack import environment
+from eye.operations.gateway_tls import gateway_context
 from schemas.settings import Settings
 from tests.conftest import KEY
 
@@ -50,7 +52,9 @@ class EyeProcess(Process):
         variables = environment(settings) | {f"EYE_{stage.upper()}_PORT": str(self.port)}
         super().__init__(f"{stage}-{number}", log_dir, signal.SIGTERM, env=variables)
         self.stage = stage
-        self.url = f"http://127.0.0.1:{self.port}"
+        secure = stage == "gateway" and settings.tls_certfile is not None
+        self.url = f"{'https' if secure else 'http'}://127.0.0.1:{self.port}"
+        self._context = gateway_context(settings, own=True) if secure else None
         self._program = program
 
     def start(self) -> None:
@@ -60,7 +64,7 @@ class EyeProcess(Process):
 
     def is_ready(self) -> bool:
         """Tell whether the process says that it is ready."""
-        return fetch_status(f"{self.url}/readyz") == 200
+        return fetch_status(f"{self.url}/readyz", self._context) == 200
 
     def exit_code(self) -> int | None:
         """Return the exit code once it has ended."""
@@ -140,10 +144,10 @@ class Pipeline:
             return response.status, await response.json(content_type=None)
 
 
-def fetch_status(url: str) -> int | None:
+def fetch_status(url: str, context: ssl.SSLContext | None = None) -> int | None:
     """Return the status a URL answers with, None when nothing answers."""
     try:
-        with urllib.request.urlopen(url, timeout=1) as response:
+        with urllib.request.urlopen(url, timeout=1, context=context) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code

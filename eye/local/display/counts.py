@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from eye.local import local_http
-from eye.local.stack import Stack
+from eye.local.stack import Component, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class CountsReader:
 
     def read(self) -> Counts:
         """Ask every process for its metrics; of one that does not answer the last totals count."""
-        gateway, stream, sinks = (_samples(f"{component.url}/metrics") for component in self._stack.components)
+        gateway, stream, sinks = (_samples(component) for component in self._stack.components)
         spooled = _sum(gateway or [], "eye_gateway_spool_records")
         verdicts = {
             verdict: self._total(verdict, stream, "eye_stream_events_total", verdict=verdict)
@@ -71,10 +71,10 @@ class CountsReader:
         return self._before.get(key, 0) + last
 
 
-def _samples(url: str) -> list[Sample] | None:
+def _samples(component: Component) -> list[Sample] | None:
     """Return a process's metrics, None where it does not answer."""
     try:
-        text = local_http.get(url)[1].decode()
+        text = local_http.get(f"{component.url}/metrics", component.context)[1].decode()
     except OSError:
         return None
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]

@@ -16,8 +16,9 @@ from eye.operations.doctor.postgres import check_postgres
 from eye.operations.doctor.processes import check_processes
 from eye.operations.keys import KeyFileError, list_keys
 from eye.operations.unknown_settings import unknown_settings
+from gateway.connections.certificate import certificate_files, ending, load_pair
 from schemas.catalogue import CatalogueError
-from schemas.settings import Settings
+from schemas.settings import Settings, SettingsError
 from sinks.retention import policy_of
 
 
@@ -54,6 +55,7 @@ def check_deployment(settings: Settings) -> list[Finding]:
         *_names(),
         *_event_types(settings),
         *_keys(settings),
+        *_certificate(settings),
         *_retention(settings),
         *asyncio.run(check_kafka(settings)),
         *asyncio.run(check_postgres(settings)),
@@ -98,3 +100,17 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         yield Finding("keys", False, str(error), "Mend the file: the gateway goes on with the keys it read before.")
     else:
         yield Finding("keys", number > 0, f"{number} in {path}", "Make one: `eye keys add APPLICATION`.")
+
+
+def _certificate(settings: Settings) -> Iterator[Finding]:
+    try:
+        files = certificate_files(settings)
+        if files is None:
+            return
+        ends = load_pair(files).ends
+    except SettingsError as error:
+        yield Finding("certificate", False, str(error), "Mend the files: a gateway that runs goes on with the former.")
+        return
+    fault = ending(ends)
+    mend = "Put a new pair in these files: the gateway reads them again within seconds."
+    yield Finding("certificate", fault is None, fault or f"ends at {ends:%Y-%m-%d %H:%M}Z", mend)

@@ -22,9 +22,9 @@ from eye.local.tools import find_java
 from eye.operations.topics import create_topics
 from schemas.settings import Settings
 from sinks.postgres.migrate import migrate
-from tests.faults.harness.certificates import Authority
 from tests.faults.harness.nodes import cluster
 from tests.faults.harness.replica import Replica, with_user
+from tests.support.certificates import Authority
 
 ROOT = Path(__file__).parents[3]
 ADMIN, USERS = "admin", ("eye-topics", "eye-gateway", "eye-stream", "eye-sinks")

@@ -15,7 +15,7 @@ from eye.local.containers import POSTGRES_IMAGE
 from schemas.settings import Settings
 from sinks.postgres.migrate import migrate
 from sinks.postgres.pool import lend, make_pool
-from tests.faults.harness.certificates import Authority
+from tests.support.certificates import Authority
 
 pytestmark = pytest.mark.containers
 
