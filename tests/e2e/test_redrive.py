@@ -50,9 +50,7 @@ async def test_mended_events_are_stored_and_others_tried_five_times(pipeline: Pi
     assert ("uri" in dry.json["sample"][0]["before"], "uri" in dry.json["sample"][0]["after"]) == (True, False)
     assert [sample["becomes"] for sample in dry.json["sample"]] == ["accepted", "rejected"]
     assert max(map(len, shown.stdout.splitlines())) <= 80
-    assert all(
-        text in shown.stdout for text in ('-    "uri": "/', '+    "path": "/', "missing_field at $.data.path")
-    )
+    assert all(text in shown.stdout for text in ('-    "uri": "/', '+    "path": "/', "missing_field at $.data.path"))
     assert (asked.returncode, "--yes" in asked.stderr) == (1, True)
     assert unchanged == before
     assert [(ran.json["selected"], ran.json["changed"], ran.json["proven"]) for ran in runs] == [
