@@ -13,6 +13,7 @@ import urllib.request
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +26,8 @@ from eye.local.remembered_settings import free_port
 from eye.local.stack import environment
 from eye.operations.gateway_tls import gateway_context
 from schemas.settings import Settings
-from tests.conftest import KEY
+from tests.conftest import KEY, fresh_database, fresh_settings
+from tests.support.servers import SharedKafka, SharedPostgres
 
 SAMPLE = Path(__file__).parents[1] / "sample-events.ndjson"
 
@@ -142,6 +144,18 @@ class Pipeline:
         url, key = URL(f"{self.gateway.url}{path}", encoded=True), {"X-API-Key": KEY}
         async with aiohttp.ClientSession(headers=key) as session, session.get(url) as response:
             return response.status, await response.json(content_type=None)
+
+
+@contextmanager
+def running_pipeline(
+    kafka: SharedKafka, postgres: SharedPostgres, directory: Path, applications: str
+) -> Iterator[Pipeline]:
+    """Lend a pipeline with topics, a database and an applications.toml of its own."""
+    with fresh_database(postgres) as dsn:
+        settings = fresh_settings(kafka, dsn, directory)
+        settings.applications_file.write_text(applications)
+        with Pipeline(settings) as running:
+            yield running
 
 
 def fetch_status(url: str, context: ssl.SSLContext | None = None) -> int | None:

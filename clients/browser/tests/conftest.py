@@ -1,4 +1,4 @@
-"""The client as it is built, The Eye as it runs, a site, and a browser."""
+"""The built client, a running pipeline, a site, and a browser."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from playwright.async_api import Browser, BrowserContext, Page, Playwright, asyn
 from clients.browser.tests.site import KEY, Site
 from clients.browser.tests.tools import FLAGS, build, find_chromium
 from eye.local.remembered_settings import free_port
-from tests.conftest import fresh_database, fresh_settings, infra, kafka, postgres
+from tests.conftest import infra, kafka, postgres
 from tests.support.door import Door
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import Pipeline, running_pipeline
 from tests.support.servers import SharedKafka, SharedPostgres
 
 APPLICATIONS = """
@@ -52,13 +52,9 @@ def the_eye(
     kafka: SharedKafka, postgres: SharedPostgres, port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
     """Run gateway, stream and sinks; each test looks at its own events."""
-    with fresh_database(postgres) as dsn:
-        settings = fresh_settings(kafka, dsn, tmp_path_factory.mktemp("the-eye"))
-        settings.applications_file.write_text(
-            APPLICATIONS.format(port=port, digest=hashlib.sha256(KEY.encode()).hexdigest())
-        )
-        with Pipeline(settings) as running:
-            yield running
+    applications = APPLICATIONS.format(port=port, digest=hashlib.sha256(KEY.encode()).hexdigest())
+    with running_pipeline(kafka, postgres, tmp_path_factory.mktemp("the-eye"), applications) as running:
+        yield running
 
 
 @pytest.fixture

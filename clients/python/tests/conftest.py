@@ -1,4 +1,4 @@
-"""The Eye as it runs, the way to it, and what became of the events."""
+"""A running pipeline, and the way to its gateway."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import fresh_database, fresh_settings, infra, kafka, postgres
+from tests.conftest import infra, kafka, postgres
 from tests.support.door import Door
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import Pipeline, running_pipeline
 from tests.support.servers import SharedKafka, SharedPostgres
 
 from clients.python.tests.sending import KEY, SLOW_KEY
@@ -40,14 +40,12 @@ def the_eye(
     kafka: SharedKafka, postgres: SharedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
     """Run gateway, stream and sinks; each test looks at its own events."""
-    with fresh_database(postgres) as dsn:
-        settings = fresh_settings(kafka, dsn, tmp_path_factory.mktemp("the-eye"))
-        digests = {"key": KEY, "slow_key": SLOW_KEY}
-        settings.applications_file.write_text(
-            APPLICATIONS.format(**{name: hashlib.sha256(key.encode()).hexdigest() for name, key in digests.items()})
-        )
-        with Pipeline(settings) as running:
-            yield running
+    digests = {
+        name: hashlib.sha256(key.encode()).hexdigest() for name, key in {"key": KEY, "slow_key": SLOW_KEY}.items()
+    }
+    applications = APPLICATIONS.format(**digests)
+    with running_pipeline(kafka, postgres, tmp_path_factory.mktemp("the-eye"), applications) as running:
+        yield running
 
 
 @pytest.fixture
