@@ -16,6 +16,10 @@ from gateway.connections.client_connections import Clients
 from gateway.context import GATEWAY, GRANT, PERMIT
 from gateway.metrics import Metrics
 from gateway.problems import SERVER, ExpectationFailed, Handler, RateLimited, problem_response
+from schemas.event import unstorable_character
+
+MAX_KEY = 1024
+"""Longest key that a body may have, in characters."""
 
 
 def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False) -> Handler:
@@ -46,9 +50,13 @@ def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False) -
 
 
 def identify(request: web.Request, key: str | None, access: Access) -> None:
-    """Give a request the grant of the key that came in its body. Raises Unauthorized or Forbidden."""
+    """Give a request the grant of the key that came in its body. Raises Unauthorized or Forbidden.
+
+    What is longer than any header may be is no key.
+    """
     permit, scopes = request[PERMIT], access.value or frozenset()
-    request.app[GATEWAY].admission.identify(permit, _presenting(request, key or ""), scopes)
+    presented = key if key is not None and len(key) <= MAX_KEY and unstorable_character(key) is None else ""
+    request.app[GATEWAY].admission.identify(permit, _presenting(request, presented), scopes)
     request[GRANT] = permit.grant
 
 

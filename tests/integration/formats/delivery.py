@@ -94,6 +94,15 @@ async def row(senders: Senders, event_id: str) -> dict[str, Any]:
     return found[0]
 
 
+async def row_of_user(senders: Senders, user: str) -> dict[str, Any]:
+    """Return the latest row of a user's events that have a name of their own, once there is one."""
+    query = "select * from eye.events where user_id = %s and category <> name"
+    async with asyncio.timeout(60):
+        while not (found := await _select(senders, query, user)):  # noqa: ASYNC110 - a database has no asyncio.Event
+            await asyncio.sleep(0.1)
+    return found[-1]
+
+
 async def _counts(senders: Senders, ids: Sequence[str]) -> list[dict[str, Any]]:
     return await _select(senders, _COUNTS, [row_id("shop", event_id) for event_id in ids])
 
@@ -109,4 +118,4 @@ async def _stop_in_between(senders: Senders, kafka: Kafka, ids: Sequence[str]) -
         await asyncio.sleep(0.2)
     await asyncio.to_thread(kafka.stop)
     await asyncio.sleep(OUTAGE)
-    await asyncio.to_thread(kafka.start)
+    kafka.start()  # by this thread: a server ends with the thread that started it

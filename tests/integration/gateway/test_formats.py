@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from yarl import URL
 
 from gateway.ingest.formats.registry import FORMATS
 from schemas.settings import Settings
@@ -88,6 +89,17 @@ async def test_a_bad_event_does_not_cost_its_neighbours(settings: Settings) -> N
     assert (answer["success"], answer["accepted"], answer["rejected"]) == (True, 2, 2)
     assert (none[0], none[1]["rejected"], empty[0], empty[1]["results"]) == (200, 1, 200, [])
     await records_of(settings, 2)
+
+
+@pytest.mark.parametrize("key", ["", "\ud800", "\0", "wrong", "x" * 100_000, None, 5, {"a": KEY}])
+async def test_what_is_no_key_opens_nothing(settings: Settings, key: Any) -> None:
+    async with a_gateway(settings, until_ready=False) as client:
+        for path, body in (("/v1/batch", {"writeKey": key, "batch": []}), ("/batch", {"api_key": key, "batch": []})):
+            status, problem = await post(client, path, body)
+            assert (status, problem["code"]) == (401, "unauthorized")
+        for quoted in ("%ff", "%ED%A0%80", "%00", "x" * 5000):
+            async with client.get(URL(f"/v1/projects/{quoted}/settings", encoded=True)) as answer:
+                assert answer.status == 401
 
 
 async def test_too_many_events_or_bytes_are_refused_with_a_message(settings: Settings) -> None:

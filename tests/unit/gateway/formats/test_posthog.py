@@ -93,7 +93,9 @@ def test_a_body_of_any_form_is_read_and_its_key_not_kept(body: bytes) -> None:
     assert "KEY" not in json.dumps(event)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"5", b'{"batch": 5}', b"data=", b"data=%FF", b"data=e30x"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"5", b'{"batch": 5}', b"data=", b"data=%FF", b"data=e30x", b"data=" + b"&" * 20]
+)
 def test_a_body_of_no_form_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
         read(the_parts(body, "/capture/"))
