@@ -6,22 +6,26 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
+from kafka_client.topic_limits import limit_batches
 from schemas.record import Headers
 from schemas.settings import Settings
+from schemas.topics import largest_records
+from stream.batch_limits import MAX_BATCH_BYTES, BatchLimits
+from stream.runner.work import BatchRefused, RecordRefused
 
 log = logging.getLogger(__name__)
-
-MAX_BATCH_BYTES = 900_000
-"""Size of the largest batch; brokers accept 1 MiB by default, overhead included."""
 
 _REQUEST_MS = 30_000
 _TRANSACTION_MS = 60_000
 _RETRY_MS = 20
 _STOP_SECONDS = 2.0
 
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 OutgoingRecord = tuple[bytes | None, bytes, Headers]
 """A record to write: key, value, headers."""
@@ -36,6 +40,7 @@ class Checkpoint:
     def __init__(self, settings: Settings, group: str, raw: TopicPartition, targets: Sequence[str]) -> None:
         self._options = settings.kafka_client()
         self._targets = targets
+        self._limits = BatchLimits(targets, largest_records(settings))
         self._group = group
         self._raw = raw
         self._producer: AIOKafkaProducer | None = None
@@ -54,18 +59,20 @@ class Checkpoint:
         await self._producer.start()
         for topic in self._targets:  # known beforehand, a transaction's first batches go out together
             await self._producer.partitions_for(topic)
+        await self._limits.refresh(self._producer.client)
 
     @asynccontextmanager
     async def transaction(self, next_offset: int) -> AsyncIterator[Transaction]:
         """Commit the records written in the body together with the raw topic's offset, all or nothing.
 
-        Raises KafkaError or TimeoutError when the outcome is unknown; then close and open the checkpoint again, and
-        read the committed offset.
+        Raises KafkaError or TimeoutError when the outcome is unknown, RecordRefused or BatchRefused when a topic does
+        not take what was written; then close and open the checkpoint again, and read the committed offset.
         """
         assert self._producer is not None, "the checkpoint is not open"
         async with asyncio.timeout(_TRANSACTION_MS / 1000):
+            await self._limits.refresh(self._producer.client)
             await self._producer.begin_transaction()
-            transaction = Transaction(self._producer, self._raw.partition)
+            transaction = Transaction(self._producer, self._raw.partition, self._limits)
             yield transaction
             await asyncio.gather(
                 self._producer.send_offsets_to_transaction({self._raw: next_offset}, self._group),
@@ -95,30 +102,62 @@ async def _cut_off(producer: AIOKafkaProducer) -> None:
         await producer.client.close()
 
 
+class _Delivery(NamedTuple):
+    topic: str
+    records: int
+    bytes: int
+    done: asyncio.Future[object]
+
+
 class Transaction:
     """The records of one transaction; each goes to the partition of its raw record."""
 
-    def __init__(self, producer: AIOKafkaProducer, partition: int) -> None:
+    def __init__(self, producer: Any, partition: int, limits: BatchLimits) -> None:
         self._producer = producer
         self._partition = partition
-        self._deliveries: list[asyncio.Future[object]] = []
+        self._limits = limits
+        self._deliveries: list[_Delivery] = []
 
     async def write(self, topic: str, records: Iterable[OutgoingRecord]) -> None:
         """Write records to a topic in order. Raises KafkaError, and ValueError for a record that is too large."""
-        batch = self._producer.create_batch()
+        batch = self._new_batch(topic)
         for key, value, headers in records:
             if len(value) > MAX_BATCH_BYTES:
                 raise ValueError(f"a record for {topic} has more than {MAX_BATCH_BYTES} bytes")
             if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
                 await self._send(topic, batch)
-                batch = self._producer.create_batch()
+                batch = self._new_batch(topic)
                 batch.append(timestamp=None, key=key, value=value, headers=headers)
         if batch.record_count():
             await self._send(topic, batch)
 
-    async def _send(self, topic: str, batch: object) -> None:
-        self._deliveries.append(await self._producer.send_batch(batch, topic, partition=self._partition))
+    def _new_batch(self, topic: str) -> Any:
+        limit_batches(self._producer, self._limits.batch_bytes(topic))
+        return self._producer.create_batch()
+
+    async def _send(self, topic: str, batch: Any) -> None:
+        records, size = batch.record_count(), batch.size()
+        done = await self._producer.send_batch(batch, topic, partition=self._partition)
+        self._deliveries.append(_Delivery(topic, records, size, done))
 
     async def delivered(self) -> None:
-        """Wait until the broker has acknowledged all records. Raises KafkaError."""
-        await asyncio.gather(*self._deliveries)
+        """Wait until the broker has acknowledged all records. Raises KafkaError, RecordRefused or BatchRefused."""
+        if not self._deliveries:
+            return
+        await asyncio.wait([delivery.done for delivery in self._deliveries], return_when=asyncio.FIRST_EXCEPTION)
+        ended = [one for one in self._deliveries if one.done.done()]
+        for delivery in ended:
+            if not delivery.done.cancelled() and isinstance(error := delivery.done.exception(), _TOO_LARGE):
+                raise self._refusal(delivery) from error
+        for delivery in ended:
+            delivery.done.result()
+
+    def _refusal(self, delivery: _Delivery) -> Exception:
+        """Return the error for a batch that its topic finds too large; smaller ones are tried next time."""
+        topic, records, size, _ = delivery
+        limit = self._limits.max_message_bytes(topic)
+        if records == 1:
+            self._limits.ask_again()
+            return RecordRefused(topic, size, limit)
+        self._limits.note_refusal(topic, size)
+        return BatchRefused(f"{topic} takes no batch of {size:,} bytes; its {records} records go in smaller ones")

@@ -23,7 +23,8 @@ allow() {
 allow eye-topics --operation Create --operation Describe --operation DescribeConfigs \
   --topic "$raw" --topic "$validated" --topic "$rejected" --topic "$sessions"
 
-allow eye-gateway --operation Write --operation Describe --topic "$raw"
+# DescribeConfigs: the largest batch that a topic takes
+allow eye-gateway --operation Write --operation Describe --operation DescribeConfigs --topic "$raw"
 # GET /events/{event_id}/trace looks the event up in the topics, up to where the stream has come
 allow eye-gateway --operation Read --topic "$raw"
 allow eye-gateway --operation Read --operation Describe --topic "$validated" --topic "$rejected"
@@ -31,7 +32,7 @@ allow eye-gateway --operation Describe --group "${group}eye-stream"
 
 # reads raw records; writes results in transactions, and reads them back when it takes a partition over
 allow eye-stream --operation Read --operation Describe --topic "$raw"
-allow eye-stream --operation Read --operation Write --operation Describe \
+allow eye-stream --operation Read --operation Write --operation Describe --operation DescribeConfigs \
   --topic "$validated" --topic "$rejected" --topic "$sessions"
 allow eye-stream --operation Read --group "${group}eye-stream"
 allow eye-stream --operation Write --operation Describe \
@@ -43,6 +44,7 @@ allow eye-sinks --operation Read --group "${group}eye-sinks"
 # reads all topics and positions; a replay or redrive publishes verdicts again, under a transactional id and a group of its run
 allow eye-operator --operation Read --operation Describe --operation DescribeConfigs \
   --topic "$raw" --topic "$validated" --topic "$rejected" --topic "$sessions"
+allow eye-operator --operation DescribeConfigs --cluster
 allow eye-operator --operation Write --topic "$validated" --topic "$rejected"
 allow eye-operator --operation Describe --group "${group}eye-stream" --group "${group}eye-sinks"
 allow eye-operator --operation Read --operation Describe --group "${group}eye-replay-" --resource-pattern-type prefixed

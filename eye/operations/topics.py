@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
+from eye.operations.topic_limits import limit_differences
+from kafka_client.topic_limits import lacks_right
 from schemas.settings import Settings
 from schemas.topics import TopicSpec, topic_specs
 
@@ -38,8 +46,8 @@ async def create_topics(settings: Settings) -> list[TopicState]:
         missing = [spec for spec in topic_specs(settings) if spec.name not in existing]
         in_sync = settings.min_insync_replicas or (2 if replicas >= 3 else 1)
         created = {spec.name for spec in missing if await _create(admin, spec, replicas, in_sync)}
-        await _wait_until_known(admin, created)
-        return [await _state(admin, spec, spec.name in created) for spec in topic_specs(settings)]
+        await _wait_until_known(admin, {spec.name for spec in missing})
+        return [await _state(admin, spec, settings, spec.name in created) for spec in topic_specs(settings)]
 
 
 async def check_topics(settings: Settings) -> list[TopicState]:
@@ -47,7 +55,7 @@ async def check_topics(settings: Settings) -> list[TopicState]:
     async with connected_admin(settings) as admin:
         existing = set(await admin.list_topics())
         return [
-            await _state(admin, spec, False)
+            await _state(admin, spec, settings, False)
             if spec.name in existing  # to ask for one that is missing may make it
             else TopicState(spec.name, None, False, ("missing: `eye topics create` makes it",))
             for spec in topic_specs(settings)
@@ -117,21 +125,34 @@ async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, replicas: int, in
     return True
 
 
-async def _state(admin: AIOKafkaAdminClient, spec: TopicSpec, created: bool) -> TopicState:
+async def _state(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings, created: bool) -> TopicState:
     (described,) = await admin.describe_topics([spec.name])
     partitions = len(described["partitions"])
     differences = [] if partitions == spec.partitions else [f"{partitions} partitions, expected {spec.partitions}"]
-    actual = await _config(admin, spec.name)
-    differing = {key: value for key, value in spec.config.items() if actual.get(key) != value}
-    differences += [f"{key} is {actual.get(key)}, expected {value}" for key, value in differing.items()]
+    differences += await _config_differences(admin, spec, settings)
     return TopicState(spec.name, partitions, created, tuple(differences))
 
 
-async def _config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
-    return await read_config(admin, ConfigResource(ConfigResourceType.TOPIC, topic))
+async def _config_differences(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings) -> list[str]:
+    try:
+        actual = await read_config(admin, ConfigResource(ConfigResourceType.TOPIC, spec.name))
+    except TopicAuthorizationFailedError:
+        return [lacks_right(spec.name)]
+    except UnknownTopicOrPartitionError:  # just made, and the broker that answered has not heard of it
+        return ["its settings are not known yet: ask again"]
+    differing = {key: value for key, value in spec.config.items() if actual.get(key) != value}
+    differences = [f"{key} is {actual.get(key)}, expected {value}" for key, value in differing.items()]
+    return [*differences, *limit_differences(settings, spec.name, int(actual["max.message.bytes"]))]
 
 
 async def read_config(admin: AIOKafkaAdminClient, resource: ConfigResource) -> dict[str, str]:
-    """Return the configuration of a topic or a broker. Raises KafkaError."""
+    """Return the configuration of a topic or a broker.
+
+    Raises KafkaError, TopicAuthorizationFailedError or ClusterAuthorizationFailedError without the right to read it.
+    """
     responses = await admin.describe_configs([resource])
-    return {entry[0]: entry[1] for response in responses for resource in response.resources for entry in resource[4]}
+    found = [one for response in responses for one in response.resources]
+    for code, message, *_ in found:
+        if code:
+            raise for_code(code)(message)
+    return {entry[0]: entry[1] for *_, entries in found for entry in entries}

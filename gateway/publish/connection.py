@@ -8,20 +8,21 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError
 
 from gateway.publish.producer import (
     BATCH_BYTES,
-    ask_limit,
     ask_partitions,
     close_producer,
     ended_task,
     in_time,
-    limit_batches,
     settle,
     start_producer,
 )
+from kafka_client.topic_limits import ask_topic_limits, limit_batches
 from schemas.settings import Settings
+from schemas.topics import largest_records, record_limit_fault
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ class Connection:
 
     `producer` is there while there is one to write with; `partitions` is the number of the topic's
     partitions as of a second ago, `max_batch_bytes` the largest batch that it takes. `fault` is the reason, in a
-    sentence, for which events can't be written, else None; `tried` is false until that is known for the first time.
+    sentence, for which events can't be written, else None; `limit_fault` says that the topic takes no batch of the size
+    that an event may have, or that nobody knows; `tried` is false until that is known for the first time.
     `in_flight_since` has the time of the loop's clock at which each partition's batch in flight was sent.
     """
 
@@ -61,6 +63,8 @@ class Connection:
         self.max_batch_bytes = BATCH_BYTES
         self.in_flight_since: dict[int, float] = {}
         self.fault: str | None = "not connected to Kafka yet"
+        self.limit_fault: str | None = None
+        self._largest_record = largest_records(settings)[topic]
         self.tried = False
 
     async def keep(self) -> None:
@@ -160,13 +164,23 @@ class Connection:
         if partitions and now >= self._limit_due:
             self._limit_due = now + LIMIT_SECONDS
             try:
-                limit = await ask_limit(producer, self._topic)
+                await self._learn(producer)
             except (KafkaError, OSError, TimeoutError) as error:  # batches are split where they are refused
                 log.info("the largest record of %s is not known: %r", self._topic, error)
-                return partitions
-            self.max_batch_bytes = min(BATCH_BYTES, limit or BATCH_BYTES)
-            limit_batches(producer, self.max_batch_bytes)
         return partitions
+
+    async def _learn(self, producer: Any) -> None:
+        """Shape new batches by the topic's max.message.bytes, and hold it against the largest record."""
+        # on a connection of its own: a broker answers in turn, and a batch may wait for replicas
+        limits = await ask_topic_limits(producer.client, [self._topic], ConnectionGroup.COORDINATION)
+        limit = limits[self._topic]
+        self.max_batch_bytes = min(BATCH_BYTES, limit.bytes or BATCH_BYTES)
+        limit_batches(producer, self.max_batch_bytes)
+        known, self.limit_fault = self.limit_fault, limit.fault
+        if limit.bytes is not None:
+            self.limit_fault = record_limit_fault(self._topic, limit.bytes, self._largest_record)
+        if self.limit_fault not in (None, known):
+            log.warning("%s", self.limit_fault)
 
 
 def _text(error: BaseException) -> str:

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError
-from aiokafka.protocol.admin import DescribeConfigsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 log = logging.getLogger(__name__)
@@ -35,9 +34,6 @@ CONNECT_SECONDS = 10.0
 
 CLOSE_SECONDS = 1.5
 """Time for a producer that is given up to deliver its batches."""
-
-_TOPIC_RESOURCE = 2
-_LIMIT = "max.message.bytes"
 
 
 async def start_producer(options: Mapping[str, Any]) -> Any:
@@ -75,26 +71,6 @@ async def ask_partitions(producer: Any, topic: str) -> int:
     if count and len(client.cluster.partitions_for_topic(topic) or ()) != count:
         await client.force_metadata_update()
     return count
-
-
-async def ask_limit(producer: Any, topic: str) -> int | None:
-    """Return the topic's max.message.bytes; None where the broker does not tell, for want of a right maybe.
-
-    Raises KafkaError, OSError or TimeoutError.
-    """
-    client = producer.client
-    request = DescribeConfigsRequest([(_TOPIC_RESOURCE, topic, [_LIMIT])], False)
-    response = await client.send(client.get_random_node(), request, group=ConnectionGroup.COORDINATION)
-    for resource in response.resources:
-        for name, value, *_ in resource[4] or ():
-            if resource[0] == 0 and name == _LIMIT:
-                return int(value)
-    return None
-
-
-def limit_batches(producer: Any, max_bytes: int) -> None:
-    """Make new batches no larger than a topic takes; a batch of one record may still be."""
-    producer._message_accumulator._batch_size = min(BATCH_BYTES, max_bytes)
 
 
 def rewind_sequence(producer: Any, topic: str, partition: int, records: int) -> None:

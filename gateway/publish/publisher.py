@@ -49,6 +49,11 @@ class Publisher:
         return self._connection.fault or self._unacknowledged()
 
     @property
+    def limit_fault(self) -> str | None:
+        """The reason for which the topic may not take an event that the gateway takes, in a sentence; or None."""
+        return self._connection.limit_fault
+
+    @property
     def faults(self) -> list[str]:
         """The reasons for which records can't become durable; empty while either Kafka or the spool takes them.
 

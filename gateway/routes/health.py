@@ -25,6 +25,7 @@ async def get_readyz(request: web.Request) -> web.Response:
     reasons = [reason for reason in (*publisher.faults, keys, stopping) if reason is not None]
     checks = {
         "kafka": publisher.kafka_fault or "ok",
+        "limits": publisher.limit_fault or "ok",
         "spool": spool.fault or spool.remark or "ok",
         "keys": gateway.keys.fault or "ok",
         "postgres": await gateway.database.fault() or "ok",

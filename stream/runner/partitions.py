@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from schemas.record import RawRecord, log_fields, place
 from stream.runner.chunk import Chunk, split
 from stream.runner.flow_control import FlowControl
-from stream.runner.work import PartitionWork, PositionMoved
+from stream.runner.work import PartitionWork, PositionMoved, RecordRefused
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class PartitionStatus:
     """The state of one partition; times are of the monotonic clock.
 
     `reached` is the timestamp of the current or the last record, in seconds since 1970; None when it is unknown or
-    nothing is left to do.
+    nothing is left to do. `refused`: it waits for a topic to take a record of this size.
     """
 
     position: int | None = None
@@ -40,6 +40,7 @@ class PartitionStatus:
     moved_at: float = field(default_factory=time.monotonic)
     reached: float | None = None
     stalled: bool = False
+    refused: RecordRefused | None = None
 
 
 class Partitions:
@@ -184,11 +185,12 @@ class _PartitionTask:
                 extra=place(self.tp.topic, self.tp.partition, position),
             )
         self.status.position, self.status.failures, self.status.error = position, 0, None
-        self.status.moved_at, self.status.stalled = time.monotonic(), False
+        self.status.moved_at, self.status.stalled, self.status.refused = time.monotonic(), False, None
 
     def _note_failure(self, error: Exception) -> None:
         self.status.failures += 1
         self.status.error = f"{type(error).__name__}: {error}"
+        self.status.refused = error if isinstance(error, RecordRefused) else None
         log.warning(
             "%s:%d at offset %s failed, attempt %d: %s", *self.tp, self.status.position, self.status.failures,
             self.status.error, exc_info=log.isEnabledFor(logging.DEBUG) or self.status.failures == 1,

@@ -34,17 +34,22 @@ class PartitionCollector:
         failures = GaugeMetricFamily(FAILURES, "Failed attempts in a row; 0 when it works.", labels=labels)
         standstill = GaugeMetricFamily(STANDSTILL, "How long it has not moved though it has lag.", labels=labels)
         seconds = GaugeMetricFamily(LAG_SECONDS, "Age of the oldest record still to be worked on.", labels=labels)
+        refused = GaugeMetricFamily(
+            REFUSED, "Size of the record that the topic `target` does not take.", labels=[*labels, "target"]
+        )
         now = time.monotonic()
         for tp, status in self._status().items():
             where = [tp.topic, str(tp.partition)]
             behind = self._lag(tp, status.position)
             failures.add_metric(where, status.failures)
             standstill.add_metric(where, standstill_seconds(status, behind, now))
+            if status.refused is not None:
+                refused.add_metric([*where, status.refused.topic], status.refused.size)
             if status.position is not None:
                 position.add_metric(where, status.position)
                 lag.add_metric(where, behind)
                 seconds.add_metric(where, lag_seconds(status, behind, now))
-        return [position, lag, seconds, failures, standstill]
+        return [position, lag, seconds, failures, standstill, refused]
 
 
 POSITION = "eye_partition_position"
@@ -52,6 +57,7 @@ LAG = "eye_partition_lag_messages"
 LAG_SECONDS = "eye_partition_lag_seconds"
 FAILURES = "eye_partition_failures"
 STANDSTILL = "eye_partition_standstill_seconds"
+REFUSED = "eye_partition_refused_record_bytes"
 
 
 def standstill_seconds(status: PartitionStatus, lag: int, now: float) -> float:

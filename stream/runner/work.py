@@ -29,3 +29,21 @@ class PartitionWork(Protocol):
 
 class PositionMoved(Exception):
     """Another owner moved this partition's stored position; the work has to be opened again."""
+
+
+class BatchRefused(Exception):
+    """A topic takes no batch of this size; the records are written in smaller ones at the next attempt."""
+
+
+class RecordRefused(Exception):
+    """A topic takes no record of this size, whose partition waits until it does.
+
+    `limit` is its max.message.bytes, None where Kafka's user may not read it.
+    """
+
+    def __init__(self, topic: str, size: int, limit: int | None) -> None:
+        known = f" ({limit:,})" if limit is not None else ""
+        super().__init__(f"{topic} takes no record of {size:,} bytes: raise its max.message.bytes{known}")
+        self.topic = topic
+        self.size = size
+        self.limit = limit

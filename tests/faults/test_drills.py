@@ -12,6 +12,10 @@ from tests.faults.harness.field import Ground
 from tests.faults.harness.run import run_drill
 
 SEED = 7
+SHORT = (
+    "gateway-killed", "workers-killed", "all-sinks-killed", "kafka-killed", "postgres-killed", "gateway-removed",
+    "limits-lowered",
+)  # fmt: skip
 
 pytestmark = pytest.mark.processes
 
@@ -24,10 +28,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "name",
-    ["gateway-killed", "workers-killed", "all-sinks-killed", "kafka-killed", "postgres-killed", "gateway-removed"],
-)
+@pytest.mark.parametrize("name", SHORT)
 def test_nothing_is_lost_or_doubled_or_out_of_order(ground: Ground, name: str) -> None:
     proof = run_drill(DRILLS[name], ground, SEED, quick=True)
 

@@ -8,7 +8,7 @@ import psycopg
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError
 
 from eye.operations.doctor.disk import check_server_disk
 from eye.operations.doctor.finding import Finding
@@ -22,6 +22,8 @@ _AHEAD = timedelta(seconds=60)
 
 _ANSWER = "Set EYE_KAFKA_BOOTSTRAP_SERVERS (and the security settings) to a Kafka that answers."
 _TOPICS = "`eye topics create` makes what is missing; `eye topics apply` changes settings that differ."
+_NO_RIGHT = "not known: Kafka's user lacks the right DescribeConfigs on the cluster"
+_GRANT = "Grant it, as deploy/kafka/acls.sh does to eye-operator."
 _POSITIONS = "A topic was made anew, or expired before it was read: see the workers' logs, then `eye ledger`."
 _CLOCK = "Set the clocks by NTP, of the gateways first: their time of reception goes with the events."
 
@@ -53,7 +55,11 @@ async def _brokers(admin: AIOKafkaAdminClient, settings: Settings) -> list[Findi
     needed = settings.raw_retention_hours * 60
     for broker in (await admin.describe_cluster())["brokers"]:
         name = str(broker["node_id"])
-        config = await read_config(admin, ConfigResource(ConfigResourceType.BROKER, name))
+        try:
+            config = await read_config(admin, ConfigResource(ConfigResourceType.BROKER, name))
+        except ClusterAuthorizationFailedError:
+            findings.append(Finding(f"settings of broker {name}", False, _NO_RIGHT, _GRANT))
+            continue
         minutes = int(config.get("offsets.retention.minutes") or 0)
         mend = (
             f"Set offsets.retention.minutes to {needed} or more on the brokers: a stream that was stopped for longer"

@@ -18,6 +18,7 @@ from schemas.settings import Settings
 from schemas.topics import topic_names, topic_specs
 from tests.integration.eye.test_command import run_eye
 from tests.integration.gateway.test_json_builders import eventually
+from tests.integration.gateway.test_refused_records import limit_topic
 from tests.support.servers import Infra
 
 
@@ -124,6 +125,18 @@ async def test_a_check_names_every_difference(settings: Settings) -> None:
     raw, validated, _, sessions = states
     assert raw.differences == ("3 partitions, expected 12", "retention.ms is 604800000, expected 3600000")
     assert validated.differences == sessions.differences == ("3 partitions, expected 12",)
+
+
+async def test_limits_of_size_that_do_not_go_together_are_named(settings: Settings) -> None:
+    await limit_topic(settings, 10_000)
+
+    raw, validated, *_ = await check_topics(other(settings, fetch_bytes=100_000))
+
+    assert "max.message.bytes of" in raw.differences[0]
+    assert "is 10,000, and a record may have 69,632 bytes: raise it, or lower EYE_MAX_EVENT_BYTES" in raw.differences[0]
+    assert validated.differences == (
+        "EYE_FETCH_BYTES is 100,000, and a batch may have 1,000,000 bytes: raise it, since each is fetched alone",
+    )
 
 
 async def test_more_replicas_than_brokers_are_refused_with_the_topic(fresh: Settings) -> None:

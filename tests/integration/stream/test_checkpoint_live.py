@@ -11,7 +11,8 @@ from aiokafka.errors import KafkaError
 
 from schemas.settings import Settings
 from schemas.topics import Topics, topic_names
-from stream.checkpoint import MAX_BATCH_BYTES, Checkpoint, OutgoingRecord
+from stream.batch_limits import MAX_BATCH_BYTES
+from stream.checkpoint import Checkpoint, OutgoingRecord
 from stream.runner.kafka_reader import Lookup
 from tests.e2e.reader import read_committed
 

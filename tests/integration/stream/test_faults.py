@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
@@ -20,6 +19,8 @@ from stream.partition import StreamPartition
 from stream.runner.chunk import Chunk
 from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions
+from stream.runner.work import BatchRefused, RecordRefused
+from tests.faults.drills.limits import limit_records
 from tests.integration.stream.raw_partition import ids, send, the_work, values
 from tests.integration.stream.test_checkpoint_live import PARTITION, committed_offset
 from tests.support.builders import TRACEPARENT, a_raw_record, an_event
@@ -72,15 +73,6 @@ async def test_headers_of_any_size_get_a_verdict_that_can_be_written(settings: S
     assert len(ids(settings, topic_names(settings).rejected)) == 1
 
 
-def limit_records(settings: Settings, topic: str, size: int) -> None:
-    """Set the largest batch that the broker takes for a topic, in bytes."""
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
-    for done in admin.incremental_alter_configs([resource]).values():
-        done.result(10)
-
-
 async def test_a_refused_record_is_named_and_waits_until_it_is_taken(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,12 +88,41 @@ async def test_a_refused_record_is_named_and_waits_until_it_is_taken(
 
     await until(lambda: "the record at offset 2 keeps failing" in caplog.text, reading, partitions, chunk)
     assert partitions.status()[tp].position == 2
-    assert "MessageSizeTooLarge" in (partitions.status()[tp].error or "")
+    assert f"{topics.validated} takes no record of 20," in (partitions.status()[tp].error or "")
+    assert "raise its max.message.bytes (10,000)" in (partitions.status()[tp].error or "")
+    assert (partitions.status()[tp].refused or RecordRefused("", 0, 0)).topic == topics.validated
     limit_records(settings, topics.validated, 1_000_000)
     await until(lambda: partitions.status()[tp].position == 5, reading, partitions, chunk)
     await partitions.stop()
 
     assert ids(settings, topics.validated) == [f"e-{number}" for number in range(5)]
+
+
+async def test_small_records_whose_batch_is_too_large_go_through_at_once(settings: Settings) -> None:
+    topics = topic_names(settings)
+    chunk = await send(settings, [a_raw_record(event_id=f"e-{number}") for number in range(300)])
+    for topic in (topics.validated, topics.sessions):
+        limit_records(settings, topic, 10_000)
+
+    async with the_work(settings) as (work, _):
+        await work.process(chunk)
+
+    assert ids(settings, topics.validated) == [f"e-{number}" for number in range(300)]
+
+
+async def test_a_limit_lowered_under_way_costs_one_more_attempt(settings: Settings) -> None:
+    topics = topic_names(settings)
+    chunk = await send(settings, [a_raw_record(event_id=f"e-{number}") for number in range(300)])
+
+    async with the_work(settings) as (work, _):
+        limit_records(settings, topics.validated, 10_000)
+        with pytest.raises(BatchRefused):
+            await work.process(chunk)
+        await work.close()
+        await work.open()
+        await work.process(chunk)
+
+    assert ids(settings, topics.validated) == [f"e-{number}" for number in range(300)]
 
 
 def a_partition(settings: Settings) -> StreamPartition:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas.judge import judge
@@ -14,7 +16,9 @@ from schemas.session import encode_session, new_session
 from schemas.settings import Settings
 from schemas.verdict import Accepted, Verdict, encode
 from schemas.violations import MAX_VIOLATIONS
-from stream.checkpoint import MAX_BATCH_BYTES, OutgoingRecord, Transaction
+from stream.batch_limits import MAX_BATCH_BYTES, BatchLimits
+from stream.checkpoint import OutgoingRecord, Transaction
+from stream.runner.work import BatchRefused, RecordRefused
 from tests.support.builders import RECEIVED, SUBMIT, a_raw_record, an_accepted, an_event, gateway_headers, the_rules
 
 [LARGEST] = [limit.le for limit in Settings.model_fields["max_event_bytes"].metadata if hasattr(limit, "le")]
@@ -30,15 +34,24 @@ class FakeProducer:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, int, BatchBuilder]] = []
+        self.refusal: Exception | None = None
+        self._message_accumulator = SimpleNamespace(_batch_size=0)
 
     def create_batch(self) -> BatchBuilder:
-        return a_batch()
+        return BatchBuilder(self._message_accumulator._batch_size, 0, is_transactional=1)
 
     async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[object]:
         self.sent.append((topic, partition, batch))
         delivery: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        delivery.set_result(None)
+        if self.refusal is not None:
+            delivery.set_exception(self.refusal)
+        else:
+            delivery.set_result(None)
         return delivery
+
+
+def a_transaction(producer: FakeProducer, partition: int = 3, limits: BatchLimits | None = None) -> Transaction:
+    return Transaction(producer, partition, limits or BatchLimits(["events.validated", "sessions"], {}))
 
 
 def a_record(size: int = 10) -> OutgoingRecord:
@@ -47,7 +60,7 @@ def a_record(size: int = 10) -> OutgoingRecord:
 
 async def test_records_of_a_topic_are_one_batch_to_the_raw_partition() -> None:
     producer = FakeProducer()
-    transaction = Transaction(producer, 3)
+    transaction = a_transaction(producer)
 
     await transaction.write("events.validated", [a_record() for _ in range(100)])
     await transaction.delivered()
@@ -59,7 +72,7 @@ async def test_records_of_a_topic_are_one_batch_to_the_raw_partition() -> None:
 async def test_nothing_to_write_is_no_batch() -> None:
     producer = FakeProducer()
 
-    await Transaction(producer, 3).write("events.validated", [])
+    await a_transaction(producer).write("events.validated", [])
 
     assert producer.sent == []
 
@@ -67,7 +80,7 @@ async def test_nothing_to_write_is_no_batch() -> None:
 async def test_many_records_go_out_in_batches_within_the_limit() -> None:
     producer = FakeProducer()
 
-    await Transaction(producer, 3).write("events.validated", [a_record(100_000) for _ in range(30)])
+    await a_transaction(producer).write("events.validated", [a_record(100_000) for _ in range(30)])
 
     assert sum(batch.record_count() for _, _, batch in producer.sent) == 30
     assert max(batch.size() for _, _, batch in producer.sent) <= MAX_BATCH_BYTES
@@ -77,7 +90,41 @@ async def test_a_record_above_the_limit_is_refused_with_its_topic() -> None:
     records = [a_record(), a_record(MAX_BATCH_BYTES + 1)]
 
     with pytest.raises(ValueError, match=r"a record for sessions has more than \d+ bytes"):
-        await Transaction(FakeProducer(), 3).write("sessions", records)
+        await a_transaction(FakeProducer()).write("sessions", records)
+
+
+async def refusal_of(limits: BatchLimits, records: list[OutgoingRecord]) -> Exception:
+    """Return what is raised when the topic finds a batch too large."""
+    producer = FakeProducer()
+    producer.refusal = MessageSizeTooLargeError()
+    transaction = a_transaction(producer, limits=limits)
+    await transaction.write("events.validated", records)
+    with pytest.raises((BatchRefused, RecordRefused)) as raised:
+        await transaction.delivered()
+    return raised.value
+
+
+async def test_a_batch_that_was_refused_is_halved_until_it_is_taken() -> None:
+    limits = BatchLimits(["events.validated"], {})
+    records = [a_record(1_000) for _ in range(100)]
+
+    refused = [await refusal_of(limits, records) for _ in range(4)]
+    producer = FakeProducer()
+    await a_transaction(producer, limits=limits).write("events.validated", records)
+
+    assert all(isinstance(error, BatchRefused) for error in refused)
+    assert max(batch.size() for _, _, batch in producer.sent) < 8_000
+    assert sum(batch.record_count() for _, _, batch in producer.sent) == 100
+
+
+async def test_one_record_that_is_refused_is_told_with_topic_and_limit() -> None:
+    limits = BatchLimits(["events.validated"], {})
+
+    error = await refusal_of(limits, [a_record(1_000)])
+
+    assert isinstance(error, RecordRefused)
+    assert (error.topic, 1_000 < error.size < 1_200) == ("events.validated", True)
+    assert limits.batch_bytes("events.validated") == MAX_BATCH_BYTES
 
 
 # the largest there can be

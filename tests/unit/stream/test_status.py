@@ -15,6 +15,7 @@ from stream.runner.chunk import Chunk
 from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions, PartitionStatus
 from stream.runner.status import STALLED_SECONDS, PartitionCollector, status_page
+from stream.runner.work import RecordRefused
 
 ONE = TP("events.raw", 1)
 
@@ -164,3 +165,12 @@ async def test_a_partition_that_opens_at_the_second_try_makes_ready() -> None:
     await partitions.stop()
 
     assert (status, text) == (200, '{"status": "ok"}')
+
+
+def test_a_record_that_a_topic_does_not_take_is_measured() -> None:
+    registry = CollectorRegistry()
+    waiting = PartitionStatus(5, 1, "refused", refused=RecordRefused("events.validated", 20_000, 10_000))
+    registry.register(PartitionCollector(lambda: {ONE: waiting}, lambda tp, position: 1))
+
+    labels = {"topic": "events.raw", "partition": "1", "target": "events.validated"}
+    assert registry.get_sample_value("eye_partition_refused_record_bytes", labels) == 20_000

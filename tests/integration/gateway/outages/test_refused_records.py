@@ -88,6 +88,7 @@ async def test_batches_are_shaped_by_what_the_topic_takes(settings: Settings) ->
 
     await eventually(is_learned)
     assert publisher._connection.producer._message_accumulator._batch_size == LIMIT
+    assert "is 10,000, and a record may have 69,632 bytes" in (publisher.limit_fault or "")
     await publisher.stop()
 
 

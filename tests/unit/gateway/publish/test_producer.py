@@ -7,7 +7,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from gateway.publish.producer import BATCH_BYTES, abandon, ended_task, limit_batches, rewind_sequence
+from gateway.publish.producer import BATCH_BYTES, abandon, ended_task, rewind_sequence
+from kafka_client.topic_limits import limit_batches
 
 
 async def a_producer() -> Any:
