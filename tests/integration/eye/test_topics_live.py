@@ -17,8 +17,8 @@ from eye.operations.topics import check_topics, connected_admin, create_topics, 
 from schemas.settings import Settings
 from schemas.topics import topic_names, topic_specs
 from tests.integration.eye.test_command import run_eye
+from tests.integration.gateway.outages.test_refused_records import limit_topic
 from tests.integration.gateway.test_json_builders import eventually
-from tests.integration.gateway.test_refused_records import limit_topic
 from tests.support.servers import Infra
 
 
