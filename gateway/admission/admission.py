@@ -120,7 +120,8 @@ class Admission:
         """End a request, and free all that it was charged with."""
         self.requests -= 1
         self.bytes -= permit.bytes
-        self._forget_unknown(permit)
+        if permit.grant is NOBODY:
+            self._forget_unknown(permit)
         self._ended()
 
     def enter(self) -> None:
@@ -153,9 +154,8 @@ class Admission:
         self.requests += 1
 
     def _forget_unknown(self, permit: Permit) -> None:
-        if permit.grant is NOBODY:
-            self._unknown_requests -= 1
-            self._unknown_bytes -= permit.bytes
+        self._unknown_requests -= 1
+        self._unknown_bytes -= permit.bytes
 
     def _ended(self) -> None:
         if self._draining and not (self.requests or self._without_permit):

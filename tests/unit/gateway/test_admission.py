@@ -107,3 +107,32 @@ async def test_a_drain_ends_in_time_whatever_is_under_way(office: Office) -> Non
 
     async with asyncio.timeout(60):
         await office.admission.drain(0.01)
+
+
+def test_a_sender_without_a_key_yet_has_a_small_share(tmp_path: Path) -> None:
+    admission = Office(tmp_path, max_requests=8).admission
+    strangers = [admission.admit_unknown() for _ in range(2)]
+    with pytest.raises(Overloaded):
+        admission.admit_unknown()
+
+    admission.charge(strangers[0], 20_000)
+    with pytest.raises(Overloaded):
+        admission.charge(strangers[1], 10_000)
+    admission.close(strangers[1])
+
+    admission.charge(admission.admit_unknown(), 5_000)
+
+
+def test_a_sender_that_is_identified_has_the_share_of_all(tmp_path: Path) -> None:
+    office = Office(tmp_path, max_requests=8)
+    stranger = office.admission.admit_unknown()
+    office.admission.charge(stranger, 20_000)
+    with pytest.raises(Unauthorized):
+        office.admission.identify(stranger, {}, WRITE)
+
+    office.admission.identify(stranger, office.headers, WRITE)
+
+    assert stranger.grant.application == "shop"
+    office.admission.charge(office.admission.admit_unknown(), 20_000)
+    office.admission.close(stranger)
+    assert office.admission.bytes == 20_000

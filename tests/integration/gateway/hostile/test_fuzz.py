@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gateway.ingest.event_reader import Reader
+from gateway.ingest.formats.registry import FORMATS
 from gateway.routes.openapi import openapi
 from schemas.judge import judge
 from schemas.settings import Settings
@@ -40,6 +41,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+FORMAT_PATHS = [call.paths[0] for format in FORMATS for call in format.calls if call.method == "POST"]
 EXAMPLES = int(os.environ.get("EYE_FUZZ_EXAMPLES", "20"))
 AUTHORIZED = {"X-API-Key": KEY}
 
@@ -136,7 +138,7 @@ def test_what_is_validated_is_judged_as_the_stream_will(
     st.binary(max_size=200),
     st.sampled_from(["application/json", "application/x-ndjson", "text/plain", "", "text/html", "\xff"]),
     st.sampled_from(["", "gzip", "deflate", "zstd", "br"]),
-    st.sampled_from(["/events", "/events/", "/events/validate"]),
+    st.sampled_from(["/events", "/events/", "/events/validate", *FORMAT_PATHS]),
 )
 def test_any_body_gets_an_answer_that_is_described(
     gateway: EyeProcess, body: bytes, content_type: str, encoding: str, path: str
