@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,13 +13,12 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
-    SettingsConfigDict,
 )
 
 from schemas.catalogue import load_catalogue
+from schemas.kafka_settings import KafkaSettings
 from schemas.rules import Rules
-
-_ADDRESS = re.compile(r"([^:\s]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")
+from schemas.settings_error import SettingsError as SettingsError
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -32,19 +29,14 @@ SECRETS_DIR = "/run/secrets"
 """Directory of files with settings, unless EYE_SECRETS_DIR names another one."""
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """Every setting, with its default; `EYE_` and the name in capitals is its environment variable.
 
     A setting without a variable is read from the file of that name in the secrets directory, if there is one.
     """
 
-    model_config = SettingsConfigDict(env_prefix="EYE_", extra="ignore", frozen=True)
-
     # addresses and directories
     data_dir: Path = Field(Path(".eye"), description="Directory of the local stack, its key and its locks.")
-    kafka_bootstrap_servers: str | None = Field(
-        None, description="host:port,... of Kafka. Empty: `eye up` starts one on this machine."
-    )
     postgres_dsn: SecretStr | None = Field(
         None, description="Connection string of Postgres. Empty: `eye up` starts one on this machine."
     )
@@ -55,18 +47,7 @@ class Settings(BaseSettings):
     topic_prefix: str = Field("", description="Put before the name of each topic.")
     group: str = Field("", description="Put before the name of each consumer group.")
 
-    # Kafka
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How to talk to Kafka."
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="How to log in, with a SASL_ protocol."
-    )
-    kafka_sasl_username: str | None = Field(None, description="User name for SASL.")
-    kafka_sasl_password: SecretStr | None = Field(None, description="Password for SASL.")
-    kafka_ssl_cafile: Path | None = Field(None, description="CA certificates (PEM). Empty: the system's.")
-    kafka_ssl_certfile: Path | None = Field(None, description="Client certificate (PEM), where the broker wants one.")
-    kafka_ssl_keyfile: Path | None = Field(None, description="Key of the client certificate (PEM).")
+    # topics
     partitions: Count = Field(6, description="Partitions of each topic, when it is created.")
     replication_factor: Count | None = Field(
         None, description="Replicas of each topic, when it is created. Empty: 3, or as many as there are brokers."
@@ -273,39 +254,3 @@ class Settings(BaseSettings):
             max_age=timedelta(seconds=self.max_age_seconds) if self.max_age_seconds else None,
             accept_unknown_types=self.unknown_event_types == "accept",
         )
-
-    def kafka_client(self) -> dict[str, Any]:
-        """Return the options of every aiokafka client. Raises SettingsError without bootstrap servers."""
-        if self.kafka_bootstrap_servers is None:
-            raise SettingsError("EYE_KAFKA_BOOTSTRAP_SERVERS is not set: name a Kafka, or start one with `eye up`.")
-        if not all(_ADDRESS.fullmatch(address.strip()) for address in self.kafka_bootstrap_servers.split(",")):
-            raise SettingsError(f"EYE_KAFKA_BOOTSTRAP_SERVERS is no list of host:port: {self.kafka_bootstrap_servers}")
-        options: dict[str, Any] = {
-            "bootstrap_servers": self.kafka_bootstrap_servers,
-            "security_protocol": self.kafka_security_protocol,
-            "ssl_context": self.kafka_ssl(),
-        }
-        if self.kafka_security_protocol.startswith("SASL_"):
-            password = self.kafka_sasl_password
-            options |= {
-                "sasl_mechanism": self.kafka_sasl_mechanism,
-                "sasl_plain_username": self.kafka_sasl_username,
-                "sasl_plain_password": password.get_secret_value() if password else None,
-            }
-        return options
-
-    def kafka_ssl(self) -> ssl.SSLContext | None:
-        """Return the TLS context for Kafka, which verifies the broker; None without TLS."""
-        if not self.kafka_security_protocol.endswith("SSL"):
-            return None
-        try:
-            context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
-            if self.kafka_ssl_certfile:
-                context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
-        except OSError as error:
-            raise SettingsError(f"EYE_KAFKA_SSL_...: a file can't be used: {error}") from error
-        return context
-
-
-class SettingsError(Exception):
-    """A setting that is missing or cannot be used; the message says which one and what to do."""

@@ -26,7 +26,7 @@ def settings_page() -> str:
     return page(
         "Settings",
         "Environment variables, read once when a process starts. `eye doctor` prints the effective ones."
-        " They are defined in `schemas/settings.py`.",
+        " They are defined in `schemas/settings.py` and `schemas/kafka_settings.py`.",
         table(["variable", "default", "accepts", "meaning"], rows),
         f"A setting without a variable is read from a file of the variable's name in `{SECRETS_DIR}`, or in the"
         " directory"

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from eye.cli import doctor, lag, ledger, processes, redrive, retention, schemas, send, status, trace
+from eye.cli import doctor, lag, ledger, processes, retention, schemas, send, status, trace
 from eye.cli.errors import EXPECTED_ERRORS
 from eye.cli.keys import keys_app
-from eye.cli.replay import replay_app
+from eye.cli.runs import redrive
+from eye.cli.runs.replay import replay_app
 from eye.cli.spool import spool_app
 from eye.cli.terminal import err, out, stack_hint
 from eye.cli.topics import topics_app

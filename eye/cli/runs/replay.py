@@ -11,7 +11,7 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from eye.cli.progress_view import print_check, print_outcome, work
+from eye.cli.runs.progress_view import print_check, print_outcome, work
 from eye.cli.terminal import AsJson, Yes, confirm, fail, print_found, read_settings
 from eye.cli.time_arguments import FORMS, parse_option
 from eye.redrive.run import REDRIVE, Redrive

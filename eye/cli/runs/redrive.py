@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from eye.cli.progress_view import print_check, print_outcome, work
-from eye.cli.redrive_view import print_redrive_check
+from eye.cli.runs.progress_view import print_check, print_outcome, work
+from eye.cli.runs.redrive_view import print_redrive_check
 from eye.cli.terminal import AsJson, Yes
 from eye.cli.time_arguments import FORMS, parse_option
 from eye.redrive.run import Redrive, end_of_selection

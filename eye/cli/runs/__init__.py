@@ -1,0 +1,1 @@
+"""The commands `eye replay` and `eye redrive`, and their output."""
