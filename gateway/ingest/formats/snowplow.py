@@ -101,23 +101,23 @@ def read_get(parts: RequestParts) -> Batch:
 
 def _batch(payloads: list[bytes], parts: RequestParts) -> Batch:
     """Return the payloads, and the `aid` of the first as their key, unless they come with another one."""
-    if "key" in parts.query or presented_key(parts.headers) is not None:
-        return Batch(payloads, lambda value: _item(value, None, parts))
+    given_key = parts.query.get("key") or presented_key(parts.headers)
+    if given_key is not None:
+        return Batch(payloads, lambda value: _item(value, given_key, parts))
     key = string(object_members(payloads[0]).get(_KEY)) if payloads else None
-    return Batch(payloads, lambda value: _item(value, key or "", parts), key)
+    return Batch(payloads, lambda value: _item(value, key or "", parts, is_first=True), key)
 
 
-def _item(value: bytes, key: str | None, parts: RequestParts) -> Item:
-    """Map one payload; `key` is what its `aid` has to be, where that is the key."""
-    if key is not None and value.startswith(b"{") and string(object_members(value).get(_KEY)) != key:
-        return refused(value, Code.BAD_VALUE, "aid is the key, and not that of the request's first event", path="$.aid")
-    return map_object(value, lambda sent: _mapped(value, sent, parts, has_key=key is not None), parts.limits)
+def _item(value: bytes, key: str, parts: RequestParts, *, is_first: bool = False) -> Item:
+    """Map one payload, without the key in it; `is_first`: the key is the `aid` of the first, and of this one too."""
+    if is_first and value.startswith(b"{") and string(object_members(value).get(_KEY)) != key:
+        return refused(value, Code.BAD_VALUE, "aid is the key, and not that of the request's first event", "$.aid")
+    return map_object(value, lambda sent: _mapped(value, sent, key, parts), parts.limits)
 
 
-def _mapped(value: bytes, sent: Members, parts: RequestParts, *, has_key: bool) -> Mapped:
-    event = given(sent)
-    if has_key:
-        event.pop(_KEY, None)
+def _mapped(value: bytes, sent: Members, key: str, parts: RequestParts) -> Mapped:
+    is_key = string(sent.get(_KEY)) == key
+    event = {name: part for name, part in given(sent).items() if name != _KEY or not is_key}
     code = string(event.get("e")) or ""
     kind = _KINDS.get(code, _UNKNOWN)
     context = {name: part for name, part in event.items() if name not in _SPOKEN_FOR and not kind.has(name)}
@@ -138,7 +138,7 @@ def _mapped(value: bytes, sent: Members, parts: RequestParts, *, has_key: bool) 
         user_id=identifier("user_id", event.get("uid")),
         sent_at=None if "ttm" in event else sent_at(_time(event, "stm")),
         context=context | found.context,
-        original=without(value, sent, _KEY) if has_key else value,
+        original=without(value, sent, _KEY) if is_key else value,
     )
 
 

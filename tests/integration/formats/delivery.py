@@ -7,7 +7,7 @@ import json
 import os
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,9 @@ EVENTS = int(os.environ.get("EYE_SENDERS_EVENTS", "200"))
 
 OUTAGE = float(os.environ.get("EYE_SENDERS_OUTAGE", "0"))
 """Seconds for which Kafka is stopped in the middle of that; 0: not at all."""
+
+IDS, TOLD = "ids.json", ".told"
+"""The file of the ids that a program gets, and the ending of the one that it writes where its SDK makes them."""
 
 LONGEST = 170 + 2 * OUTAGE + EVENTS / 20
 """Most seconds that a delivery may take."""
@@ -55,7 +58,7 @@ async def deliver(senders: Senders, command: Sequence[str], ids: Sequence[str], 
 
     Kafka is stopped in the middle, where the run says so. Fails where an event is there twice, or not at all.
     """
-    file = directory / "ids.json"
+    file = directory / IDS
     file.write_text(json.dumps(ids))
     arguments = [senders.pipeline.gateway.url, KEY, str(file), str(OUTAGE * 1.5)]
     log = directory / "log"
@@ -63,15 +66,23 @@ async def deliver(senders: Senders, command: Sequence[str], ids: Sequence[str], 
         process = await asyncio.create_subprocess_exec(*command, *arguments, stdout=output, stderr=output)
         try:
             async with asyncio.timeout(LONGEST):
-                if senders.kafka is not None and OUTAGE:
-                    await _stop_in_between(senders, senders.kafka, ids)
+                await stop_in_between(senders, lambda: _stored_share(senders, directory))
                 await process.wait()
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
     assert process.returncode == 0, log.read_text()[-3000:]
-    return await each_once(senders, ids)
+    assert len(sent_ids(directory)) == len(ids)
+    return await each_once(senders, sent_ids(directory))
+
+
+def sent_ids(directory: Path) -> list[str]:
+    """Return the ids of a program's events, as far as they are known: those it was given, or those its SDK made."""
+    told = (directory / IDS).with_suffix(TOLD)
+    made = told.read_text().split() if told.exists() else []
+    given: list[str] = json.loads((directory / IDS).read_text())
+    return made or given
 
 
 async def each_once(senders: Senders, ids: Sequence[str]) -> Counter[str]:
@@ -113,9 +124,16 @@ async def _select(senders: Senders, query: str, *parameters: object) -> list[dic
         return await (await connection.execute(query.encode(), parameters)).fetchall()
 
 
-async def _stop_in_between(senders: Senders, kafka: Kafka, ids: Sequence[str]) -> None:
-    while len(await _counts(senders, ids)) < len(ids) / 10:  # noqa: ASYNC110 - a database has no asyncio.Event
+async def stop_in_between(senders: Senders, share: Callable[[], Awaitable[float]]) -> None:
+    """Stop Kafka for a while once a tenth of the events has come, where the run says so."""
+    if senders.kafka is None or not OUTAGE:
+        return
+    while await share() < 0.1:  # noqa: ASYNC110 - a database has no asyncio.Event
         await asyncio.sleep(0.2)
-    await asyncio.to_thread(kafka.stop)
+    await asyncio.to_thread(senders.kafka.stop)
     await asyncio.sleep(OUTAGE)
-    kafka.start()  # by this thread: a server ends with the thread that started it
+    senders.kafka.start()  # by this thread: a server ends with the thread that started it
+
+
+async def _stored_share(senders: Senders, directory: Path) -> float:
+    return len(await _counts(senders, sent_ids(directory))) / EVENTS

@@ -108,6 +108,8 @@ def test_an_application_id_beside_a_key_is_context() -> None:
 
     assert batch.key is None
     assert mapped(batch)[0]["context"]["aid"] == "my app"
+    both = read_post(the_parts(wrapped(a_payload()), POST, headers={"X-API-Key": "KEY"}))
+    assert b"KEY" not in both.items()[0].value
 
 
 def test_an_event_with_another_key_is_refused_alone() -> None:
