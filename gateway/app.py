@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +26,7 @@ from gateway.outgoing import RECORD_OVERHEAD
 from gateway.problems import Handler, answer_problems
 from gateway.publish.producer import BATCH_BYTES
 from gateway.publish.publisher import Publisher
+from gateway.query.clusters import accepted_cluster
 from gateway.query.database import Database
 from gateway.request_spans import traced
 from gateway.routes.browser_client import browser_client
@@ -77,7 +79,7 @@ def build_app(
     metrics = Metrics(registry)
     clients = Clients(settings, metrics)
     files = certificate_files(settings)
-    keys = KeyRing(settings.applications_file)
+    keys, database = KeyRing(settings.applications_file), Database(settings)
     admission = Admission(
         keys, metrics, max_requests=settings.max_requests_under_way, max_bytes=settings.max_bytes_under_way
     )
@@ -90,8 +92,8 @@ def build_app(
         keys=keys,
         admission=admission,
         bodies=BodyReader(settings),
-        publisher=Publisher(settings, metrics),
-        database=Database(settings),
+        publisher=Publisher(settings, metrics, partial(accepted_cluster, database, settings.topic_prefix)),
+        database=database,
         metrics=metrics,
         clients=clients,
         certificate=None if files is None else Certificate(files, metrics),

@@ -119,6 +119,11 @@ class Metrics:
             "1 when events can be written to Kafka, else 0.",
             registry=self.registry,
         )
+        self.kafka_foreign = Gauge(
+            "eye_kafka_foreign_cluster",
+            "1 while Kafka is another cluster than the one this process belongs to, and is left alone; else 0.",
+            registry=self.registry,
+        )
         self.spool_records = Gauge(
             "eye_gateway_spool_records",
             "Events in the spool.",

@@ -23,6 +23,9 @@ class KafkaSettings(BaseSettings):
     kafka_bootstrap_servers: str | None = Field(
         None, description="host:port,... of Kafka. Empty: `eye up` starts one on this machine."
     )
+    kafka_cluster_id: str | None = Field(
+        None, description="Id of the cluster that Kafka has to be. Empty: the one that was connected to first."
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to talk to Kafka."
     )

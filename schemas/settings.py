@@ -187,8 +187,8 @@ class Settings(KafkaSettings):
         return [place.strip() for place in value.split(",") if place.strip()] or ["schemas.event_types"]
 
     @field_validator(
-        "kafka_bootstrap_servers", "postgres_dsn", "postgres_read_dsn", "max_age_seconds", "replication_factor",
-        "min_insync_replicas",
+        "kafka_bootstrap_servers", "kafka_cluster_id", "postgres_dsn", "postgres_read_dsn", "max_age_seconds",
+        "replication_factor", "min_insync_replicas",
         "applications", "spool_dir", "instance", "stream_port", "sinks_port",
         "events_retention_days", "rejected_retention_days", "sessions_retention_days",
         "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile",

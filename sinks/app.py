@@ -10,9 +10,11 @@ from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from kafka_client.amendments import amend_connections
+from kafka_client.cluster_guard import ClusterGuard, ForeignCluster
 from schemas.settings import Settings
 from schemas.spans import Spans
 from schemas.topics import topic_names
+from sinks.kafka_clusters import DatabaseMemory
 from sinks.maintenance import maintain_tables
 from sinks.metrics import SinkMetrics
 from sinks.postgres.pool import Pool, make_pool
@@ -39,10 +41,13 @@ def build_worker(settings: Settings, registry: CollectorRegistry | None = None, 
         port=settings.sinks_port,
         read_committed=True,
     )
-    app = make_app(settings, stage)
+    guard = ClusterGuard(DatabaseMemory(pool, settings.topic_prefix), settings.kafka_cluster_id)
+    app = make_app(settings, stage, guard)
 
     async def bounds(topic: str, partition: int) -> tuple[int, int]:
-        async with Lookup(settings, committed_only=False) as lookup:
+        if await guard.changed():
+            raise ForeignCluster("another Kafka cluster was accepted meanwhile")
+        async with Lookup(settings, committed_only=False, guard=guard) as lookup:
             return await lookup.bounds(TopicPartition(topic, partition))
 
     registry = registry or CollectorRegistry()
@@ -59,6 +64,7 @@ def build_worker(settings: Settings, registry: CollectorRegistry | None = None, 
         make_work,
         registry,
         spans,
+        guard,
         report_positions=True,
         surroundings=_database(pool, policy_of(settings), metrics),
     )

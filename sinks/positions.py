@@ -40,6 +40,8 @@ update eye.sink_positions set next_offset = %s, updated_at = now()
 where sink = %s and topic = %s and partition = %s and next_offset = %s
 """
 
+_DELETE = "delete from eye.sink_positions where topic = any(%s)"
+
 _CORRECT = "update eye.sink_positions set row_count = row_count + %s where sink = %s and topic = %s and partition = %s"
 
 
@@ -110,3 +112,8 @@ async def reset_position(connection: AsyncConnection, key: Key, position: int, o
 async def correct_row_count(connection: AsyncConnection, key: Key, rows: int) -> None:
     """Add to a position's number of rows."""
     await connection.execute(_CORRECT, (rows, *key))
+
+
+async def delete_positions(connection: AsyncConnection, topics: Sequence[str]) -> int:
+    """Delete the positions of all sinks in these topics; return how many there were."""
+    return (await connection.execute(_DELETE, (list(topics),))).rowcount

@@ -7,6 +7,8 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from kafka_client.amendments import amend_connections
+from kafka_client.cluster_file import ClusterFile
+from kafka_client.cluster_guard import ClusterGuard
 from schemas.settings import Settings
 from schemas.spans import Spans
 from schemas.topics import topic_names
@@ -26,19 +28,21 @@ def build_worker(settings: Settings, registry: CollectorRegistry | None = None, 
     rules = settings.rules()
     registry = registry or CollectorRegistry()
     metrics = StreamMetrics(registry, [(known.category, known.name) for known in rules.catalogue])
+    raw_topic = topic_names(settings).raw
     stage = Stage(
         group=settings.stream_group,
-        agents={topic_names(settings).raw: "stream.app.judge_and_group"},
+        agents={raw_topic: "stream.app.judge_and_group"},
         port=settings.stream_port,
         read_committed=False,
         gather_ms=_GATHER_MS,
     )
-    app = make_app(settings, stage)
+    guard = ClusterGuard(ClusterFile(settings.data_dir, raw_topic), settings.kafka_cluster_id)
+    app = make_app(settings, stage, guard)
 
     async def committed(raw: TopicPartition) -> int | None:
         return await app.chunk_consumer.committed(TP(raw.topic, raw.partition))
 
     def make_work(topic: str, partition: int) -> StreamPartition:
-        return StreamPartition(settings, rules, metrics, TopicPartition(topic, partition), committed)
+        return StreamPartition(settings, rules, metrics, TopicPartition(topic, partition), committed, guard)
 
-    return assemble_worker(settings, stage, app, make_work, registry, spans)
+    return assemble_worker(settings, stage, app, make_work, registry, spans, guard)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
+from kafka_client.background_tasks import background_tasks, check_tasks
+from kafka_client.cluster_guard import ClusterGuard, guarded
 from kafka_client.topic_limits import limit_batches
 from schemas.record import Headers
 from schemas.settings import Settings
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 _REQUEST_MS = 30_000
 _TRANSACTION_MS = 60_000
 _RETRY_MS = 20
+_OPEN_SECONDS = 30.0
 _STOP_SECONDS = 2.0
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -37,8 +40,15 @@ class Checkpoint:
     Only the last opener can commit: the open transaction of an earlier one is aborted, and its later ones fail.
     """
 
-    def __init__(self, settings: Settings, group: str, raw: TopicPartition, targets: Sequence[str]) -> None:
-        self._options = settings.kafka_client()
+    def __init__(
+        self,
+        settings: Settings,
+        group: str,
+        raw: TopicPartition,
+        targets: Sequence[str],
+        guard: ClusterGuard | None = None,
+    ) -> None:
+        self._options = guarded(settings.kafka_client(), guard, f"{group}-{raw.topic}-{raw.partition}")
         self._targets = targets
         self._limits = BatchLimits(targets, largest_records(settings))
         self._group = group
@@ -46,20 +56,20 @@ class Checkpoint:
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> None:
-        """Fence every earlier owner. Raises KafkaError."""
+        """Fence every earlier owner. Raises KafkaError or TimeoutError; then close it."""
         self._producer = AIOKafkaProducer(
             **self._options,
-            client_id=f"{self._group}-{self._raw.topic}-{self._raw.partition}",
             transactional_id=f"{self._group}-{self._raw.topic}-{self._raw.partition}",
             transaction_timeout_ms=_TRANSACTION_MS,
             request_timeout_ms=_REQUEST_MS,
             max_batch_size=MAX_BATCH_BYTES,
             retry_backoff_ms=_RETRY_MS,
         )
-        await self._producer.start()
-        for topic in self._targets:  # known beforehand, a transaction's first batches go out together
-            await self._producer.partitions_for(topic)
-        await self._limits.refresh(self._producer.client)
+        async with asyncio.timeout(_OPEN_SECONDS):
+            await self._producer.start()
+            for topic in self._targets:  # known beforehand, a transaction's first batches go out together
+                await self._producer.partitions_for(topic)
+            await self._limits.refresh(self._producer.client)
 
     @asynccontextmanager
     async def transaction(self, next_offset: int) -> AsyncIterator[Transaction]:
@@ -69,7 +79,7 @@ class Checkpoint:
         not take what was written; then close and open the checkpoint again, and read the committed offset.
         """
         assert self._producer is not None, "the checkpoint is not open"
-        async with asyncio.timeout(_TRANSACTION_MS / 1000):
+        async with _while_tasks_run(self._producer, _TRANSACTION_MS / 1000):
             await self._limits.refresh(self._producer.client)
             await self._producer.begin_transaction()
             transaction = Transaction(self._producer, self._raw.partition, self._limits)
@@ -91,6 +101,31 @@ class Checkpoint:
         except Exception as error:
             log.debug("producer of %s:%d cut off: %r", *self._raw, error)
             await _cut_off(producer)
+
+
+@asynccontextmanager
+async def _while_tasks_run(producer: AIOKafkaProducer, seconds: float) -> AsyncIterator[None]:
+    """Bound the body's time. Raises TimeoutError, and TaskEnded as soon as a background task of the producer ends."""
+    check_tasks(producer)
+    tasks = [task for task in background_tasks(producer).values() if task is not None]
+    now = asyncio.get_running_loop().time
+    limit = asyncio.timeout(seconds)
+
+    def end(_: object) -> None:
+        with suppress(RuntimeError):  # it is over already
+            limit.reschedule(now())
+
+    try:
+        async with limit:
+            for task in tasks:
+                task.add_done_callback(end)
+            yield
+    except TimeoutError:
+        check_tasks(producer)
+        raise
+    finally:
+        for task in tasks:
+            task.remove_done_callback(end)
 
 
 async def _cut_off(producer: AIOKafkaProducer) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from aiokafka import TopicPartition
 
+from kafka_client.cluster_guard import ClusterGuard
 from schemas import record
 from schemas.judge import judge_value
 from schemas.record import open_envelope
@@ -48,6 +49,7 @@ class StreamPartition:
         metrics: StreamMetrics,
         raw: TopicPartition,
         committed: Callable[[TopicPartition], Awaitable[int | None]],
+        guard: ClusterGuard | None = None,
     ) -> None:
         self._settings = settings
         self._rules = rules
@@ -55,8 +57,9 @@ class StreamPartition:
         self._topics = topic_names(settings)
         self._raw = raw
         self._committed = committed
+        self._guard = guard
         targets = (self._topics.validated, self._topics.rejected, self._topics.sessions)
-        self._checkpoint = Checkpoint(settings, settings.stream_group, raw, targets)
+        self._checkpoint = Checkpoint(settings, settings.stream_group, raw, targets, guard)
         self._reset_state()
 
     def _reset_state(self) -> None:
@@ -70,7 +73,7 @@ class StreamPartition:
         """Fence the former owner, then restore state and offset; what it committed is final only after the fence."""
         await self._checkpoint.open()
         self._reset_state()
-        async with Lookup(self._settings) as lookup:
+        async with Lookup(self._settings, guard=self._guard) as lookup:
             await self._restore_sessions(lookup)
             await self._restore_recent(lookup)
             return await self._position(lookup)

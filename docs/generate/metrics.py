@@ -13,11 +13,13 @@ from docs.generate.markdown import page, table
 from docs.generate.notes import METRIC_NOTES
 from eye.runtime.process_metrics import process_registry
 from gateway.metrics import Metrics
+from kafka_client.cluster_file import ClusterFile
+from kafka_client.cluster_guard import ClusterGuard
 from schemas.settings import Settings
 from sinks.metrics import SinkMetrics
 from stream.metrics import StreamMetrics
 from stream.runner.partitions import PartitionStatus
-from stream.runner.status import PartitionCollector
+from stream.runner.status import ClusterCollector, PartitionCollector
 
 _SUFFIXES = {"counter": "_total", "info": "_info"}
 
@@ -41,11 +43,12 @@ def metrics_page() -> str:
     SinkMetrics(sinks)
     every_family = [f for f in families(process_registry("gateway", settings)) if f.name.startswith("eye_")]
     every.register(PartitionCollector(lambda: {TP("t", 0): PartitionStatus(0)}, lambda tp, position: 0))
+    every.register(ClusterCollector(ClusterGuard(ClusterFile(settings.data_dir, "events.raw"))))
     parts = [
         ("Gateway", families(gateway)),
         ("Stream", families(stream)),
         ("Sinks", families(sinks)),
-        ("Stream and sinks, for each partition", families(every)),
+        ("Stream and sinks", families(every)),
         ("Every process", every_family),
     ]
     tables = [f"## {title}\n\n{_table(found)}" for title, found in parts]

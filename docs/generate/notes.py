@@ -85,6 +85,7 @@ FILLED_BY = {
     "rejected_events": "sinks/tables/rejected_events.py",
     "sessions": "sinks/tables/sessions.py",
     "sink_positions": "sinks/positions.py",
+    "kafka_clusters": "sinks/kafka_clusters.py",
     "replaced_verdicts": "sinks/tables/corrections.py",
     "redrive_attempts": "eye/redrive/run.py",
     "replays": "eye/runs/runs.py",

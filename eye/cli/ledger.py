@@ -38,6 +38,7 @@ def ledger(
             "spools": [asdict(spool) for spool in found.places.spools],
             "refused": [asdict(refused) for refused in found.places.refused],
             "silent_gateways": list(found.places.silent),
+            "explanations": found.explanations,
             "client_drops": [one._asdict() for one in found.client_drops],
         }
         out.print_json(
@@ -62,6 +63,8 @@ def ledger(
             )
         if found.doubled:
             out.print(f"stored twice: {found.doubled}")
+        for sentence in found.explanations:
+            out.print(f"{sentence}.", markup=False, highlight=False, soft_wrap=True)
     if not found.balanced:
         raise typer.Exit(1)
 

@@ -72,9 +72,13 @@ def serve(run: Callable[[Settings], None]) -> None:
 
 
 def migrate(as_json: AsJson = False) -> None:
-    """Bring Postgres' schema up to date; does nothing when it is."""
+    """Bring Postgres' schema up to date; does nothing when it is. Writes down which Kafka cluster it belongs to."""
+    from eye.operations.clusters import write_down
     from sinks.postgres.migrate import migrate as apply
 
-    applied = asyncio.run(apply(read_settings().dsn))
+    settings = read_settings()
+    applied = asyncio.run(apply(settings.dsn))
+    if settings.kafka_bootstrap_servers is not None:
+        asyncio.run(write_down(settings))
     rows = [["applied", name] for name in applied] or [["nothing to do", ""]]
     print_found({"applied": applied}, rows, [], as_json)

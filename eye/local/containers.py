@@ -63,7 +63,8 @@ class Container:
         self._docker("unpause", self._container)
 
     def _choose_port(self) -> int:
-        return remembered_port(self.data_dir / "port", self._wanted_port)
+        self._wanted_port = remembered_port(self.data_dir / "port", self._wanted_port)  # a restart keeps it
+        return self._wanted_port
 
     @property
     def _container(self) -> str:

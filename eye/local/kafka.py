@@ -34,6 +34,9 @@ _JVM = (
     "-Djava.io.tmpdir=tmp",
 )
 
+_STARTED = "Kafka Server started"
+"""What the broker's log says when it listens."""
+
 _LOCAL = {
     # relative to the data directory, which the JVM runs in: no character of its path needs escaping
     "log.dirs": "log",
@@ -76,7 +79,7 @@ class LocalKafka(BrokerAddress, Process):
         self._prepare()
         (self.data_dir / "tmp").mkdir(exist_ok=True)
         shutil.copy(_LOG_SETTINGS, self.data_dir)
-        self._port = port = remembered_port(self.data_dir / "port", self._wanted_port)
+        self._port = self._wanted_port = port = remembered_port(self.data_dir / "port", self._wanted_port)
         controller_port = remembered_port(self.data_dir / "controller-port", None, other_than=port)
         settings = broker_settings("127.0.0.1", port, controller_port) | _LOCAL
         self._archive = cache_directory() / f"kafka-{digest(java.version + classpath)}.jsa"
@@ -88,8 +91,10 @@ class LocalKafka(BrokerAddress, Process):
         else:
             self._format(jvm, settings)
         properties = self._write("broker.properties", settings | self._extra)
+        start = self._log_size()
         self._launch([*jvm, *write_classes, f"-Xmx{self._heap}", "kafka.Kafka", properties])
-        self._wait_ready(lambda: answers(port), 60)
+        # another broker may answer there, while ours is about to find the port taken
+        self._wait_ready(lambda: _STARTED in self._log_since(start) and answers(port), 60)
 
     def stop(self, deadline: float = 30) -> None:
         """End the broker in good order; kill it when it has not ended after `deadline` seconds.
@@ -130,7 +135,7 @@ class LocalKafka(BrokerAddress, Process):
             # a record that says nothing, when there is none to write for so long
             "metadata.max.idle.interval.ms": "50",
         }
-        start = self.log.stat().st_size if self.log.exists() else 0  # a long one was put aside
+        start = self._log_size()
         self._launch([*jvm, "-Xmx128m", "kafka.Kafka", self._write("fence.properties", alone)])
         self._wait_ready(lambda: "Performing controller activation" in self._log_since(start), 60)
         # which it does not when the broker was killed while it started
@@ -155,6 +160,9 @@ class LocalKafka(BrokerAddress, Process):
     def _write(self, name: str, settings: Mapping[str, str]) -> str:
         (self.data_dir / name).write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         return name
+
+    def _log_size(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0  # a long one was put aside
 
     def _log_since(self, position: int) -> str:
         with self.log.open("rb") as log:

@@ -78,7 +78,7 @@ class LocalPostgres(DatabaseAddress, Process):
         password = remembered(self.data_dir / "password", lambda: secrets.token_urlsafe(16))
         if not cluster.exists():
             self._initialise(programs, cluster, account)
-        port = remembered_port(self.data_dir / "port", self._wanted_port)
+        self._wanted_port = port = remembered_port(self.data_dir / "port", self._wanted_port)
         drop_foreign_variables()
         server = f"postgresql://{DATABASE}:{password}@127.0.0.1:{port}"
         settings = SETTINGS | _LOCAL | {"port": str(port)}

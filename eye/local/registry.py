@@ -102,7 +102,7 @@ def process_start(pid: int) -> str | None:
 
 
 def _registered() -> Iterator[StackInfo]:
-    for entry in sorted(_directory().glob("*.stack")):
+    for entry in sorted(state_directory().glob("*.stack")):
         with suppress(OSError):
             stack = read_stack(Path(entry.read_text()))
             if stack is not None:
@@ -112,8 +112,9 @@ def _registered() -> Iterator[StackInfo]:
 
 
 def _entry(data_dir: Path) -> Path:
-    return _directory() / f"{hashlib.sha256(str(data_dir.absolute()).encode()).hexdigest()[:16]}.stack"
+    return state_directory() / f"{hashlib.sha256(str(data_dir.absolute()).encode()).hexdigest()[:16]}.stack"
 
 
-def _directory() -> Path:
+def state_directory() -> Path:
+    """Return where this user's stacks are registered."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "the-eye"

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from eye.local.port_registry import claim_port, remembering_file
+
 PORTS = range(20_000, 32_768)
 """The ports to choose from where none is preferred."""
 
@@ -22,17 +24,25 @@ def remembered(file: Path, make: Callable[[], str]) -> str:
 
 
 def remembered_port(file: Path, wanted: int | None, other_than: int | None = None) -> int:
-    """Return a port that is free now: `wanted`, else that of the last start, else any. The file keeps it."""
+    """Return a port that is free now: `wanted`, else that of the last start, else any. The file keeps it.
+
+    A port that another file remembers is not free, though nobody listens on it now.
+    """
     last = int(file.read_text()) if file.exists() else None
-    port = free_port(*(port for port in (wanted, last) if port not in (None, other_than)))
-    while port == other_than:
-        port = free_port()
-    _write(file, str(port))
-    return port
+    preferred = [port for port in (wanted, last) if port not in (None, other_than)]
+    while True:
+        port = free_port(*preferred, file=file)
+        if port != other_than:
+            _write(file, str(port))
+            if claim_port(port, file):
+                return port
+        preferred = []
 
 
-def free_port(*preferred: int | None) -> int:
+def free_port(*preferred: int | None, file: Path | None = None) -> int:
     """Return the first of the preferred ports that is free on 127.0.0.1, else one from 20000 to 32767.
+
+    One that the data of a local server remembers is left to that server, unless it is remembered by `file`.
 
     Those lie below the range that the system gives to outgoing connections. In that range a client
     that knocks again and again at a broker which is down may get the broker's port as its own, connect
@@ -40,12 +50,16 @@ def free_port(*preferred: int | None) -> int:
     asked before may not listen yet.
     """
     for port in preferred:
-        if port is not None and _is_free(port):
+        if port is not None and _is_free(port) and _is_ours(port, file):
             return port
     candidates = (port for port in random.sample(PORTS, len(PORTS)) if port not in _promised)
-    port = next(port for port in candidates if _is_free(port))
+    port = next(port for port in candidates if _is_free(port) and _is_ours(port, file))
     _promised.add(port)
     return port
+
+
+def _is_ours(port: int, file: Path | None) -> bool:
+    return remembering_file(port) in (None, None if file is None else file.absolute())
 
 
 def _is_free(port: int) -> bool:

@@ -24,6 +24,7 @@ from eye.local.environment import drop_foreign_variables
 from eye.local.process import Process
 from eye.local.registry import StackInfo, StackPart, process_start, remove_stack, write_stack
 from eye.local.remembered_settings import free_port
+from eye.operations.clusters import accept, cluster_state, demand_own_cluster, write_down
 from eye.operations.gateway_tls import gateway_context
 from eye.operations.keys import local_key
 from eye.operations.topics import create_topics
@@ -67,6 +68,7 @@ class Stack:
             say(f"A stack runs in {settings.data_dir} already; this one keeps its data in {data_dir}.")
         self.settings = settings.model_copy(update={"data_dir": data_dir})
         self._servers: dict[str, Server] = {}
+        self._addresses: dict[str, Callable[[], object]] = {}
         self._started_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}"
         self.components: list[Component] = []
         self.key = ""
@@ -74,8 +76,9 @@ class Stack:
     def __enter__(self) -> Self:
         try:
             self._start_servers()
-            asyncio.run(create_topics(self.settings))
             asyncio.run(migrate(self.settings.dsn))
+            self._know_cluster()
+            asyncio.run(create_topics(self.settings))
             self.key = local_key(self.settings.data_dir, self.settings.applications_file)
             self._start_components()
             self._describe()
@@ -99,7 +102,7 @@ class Stack:
         return gateway_context(self.settings, own=True) if self.settings.tls_certfile else None
 
     def restart_ended(self) -> None:
-        """Start again what has ended by itself."""
+        """Start again what has ended by itself; our processes too, where a server came back at another address."""
         processes = {**self._servers, **{component.name: component for component in self.components}}
         for name, process in processes.items():
             if not process.running:
@@ -108,6 +111,7 @@ class Stack:
                 )
                 process.start()
                 self._describe()
+        self._follow_servers()
 
     def stop(self) -> None:
         """Stop all of it: what sends first, what stores last."""
@@ -120,18 +124,52 @@ class Stack:
 
     def _start_servers(self) -> None:
         data_dir = self.settings.data_dir
-        found: dict[str, object] = {}
         if self.settings.postgres_dsn is None:
             drop_foreign_variables()
         if self.settings.kafka_bootstrap_servers is None:
             kafka, why = choose_kafka(data_dir / "kafka", 9092)
             self._start_server("Kafka", kafka, why)
-            found["kafka_bootstrap_servers"] = kafka.bootstrap_servers
+            self._addresses["kafka_bootstrap_servers"] = lambda: kafka.bootstrap_servers
         if self.settings.postgres_dsn is None:
             postgres, why = choose_postgres(data_dir / "postgres", 5432)
             self._start_server("PostgreSQL", postgres, why)
-            found["postgres_dsn"] = SecretStr(postgres.dsn)
+            self._addresses["postgres_dsn"] = lambda: SecretStr(postgres.dsn)
+        self.settings = self.settings.model_copy(update=self._found())
+
+    def _found(self) -> dict[str, object]:
+        """Return the settings that name the servers of this stack, as they are now."""
+        return {setting: address() for setting, address in self._addresses.items()}
+
+    def _follow_servers(self) -> None:
+        """Start our processes again where a server of this stack has another address than before."""
+        found = self._found()
+        if all(getattr(self.settings, setting) == address for setting, address in found.items()):
+            return
         self.settings = self.settings.model_copy(update=found)
+        kafka, database = self.settings.kafka_bootstrap_servers, conninfo_to_dict(self.settings.dsn)
+        self._say(
+            f"A server came back on another port: Kafka is at {kafka}, PostgreSQL at port {database.get('port')};"
+            " gateway, stream and sinks are started again."
+        )
+        for component in self.components:
+            component.stop(_STOP_SECONDS)
+        self.components = self._make_components()
+        for component in self.components:
+            component.start()
+        self._describe()
+
+    def _know_cluster(self) -> None:
+        """Have our processes take no other Kafka for this stack's. Raises ForeignCluster.
+
+        A Kafka that was made anew beside an older PostgreSQL, both of this stack, is the right one.
+        """
+        if "Kafka" in self._servers and "PostgreSQL" in self._servers:
+            state = asyncio.run(cluster_state(self.settings))
+            if state.found is not None and state.differences:
+                self._say(f"Kafka was made anew: it is cluster {state.found} now, and read from its beginning.")
+                asyncio.run(accept(self.settings, state.found, keep_positions=False))
+        asyncio.run(demand_own_cluster(self.settings))
+        asyncio.run(write_down(self.settings))
 
     def _start_server(self, name: str, server: Server, why: str) -> None:
         self._say(why)
@@ -145,17 +183,20 @@ class Stack:
             "stream_port": self.settings.stream_port or stream_port,
             "sinks_port": self.settings.sinks_port or sinks_port,
         }
-        self.settings = settings = self.settings.model_copy(update=ports)
-        status = f"http://{settings.worker_host}"
-        self.components = [
-            Component("gateway", settings, self.url, self.context),
-            Component("stream", settings, f"{status}:{settings.stream_port}"),
-            Component("sinks", settings, f"{status}:{settings.sinks_port}"),
-        ]
+        self.settings = self.settings.model_copy(update=ports)
+        self.components = self._make_components()
         for component in self.components:
             component.start()
         for component in self.components:
             component.wait_ready()
+
+    def _make_components(self) -> list[Component]:
+        settings, status = self.settings, f"http://{self.settings.worker_host}"
+        return [
+            Component("gateway", settings, self.url, self.context),
+            Component("stream", settings, f"{status}:{settings.stream_port}"),
+            Component("sinks", settings, f"{status}:{settings.sinks_port}"),
+        ]
 
     def _describe(self) -> None:
         """Write down what runs, for other commands."""

@@ -14,6 +14,7 @@ from psycopg import IsolationLevel
 from psycopg.conninfo import make_conninfo
 
 from eye.operations.client_drops import read_client_drops
+from eye.operations.clusters import foreign_note
 from eye.operations.ledger_lines import Ledger
 from eye.operations.ledger_matching import Matcher
 from eye.operations.pending_verdicts import read_pending_verdicts
@@ -56,6 +57,7 @@ async def compute_ledger(settings: Settings, since: datetime | None = None, unti
         unexplained = await matcher.add_raw(settings, raw, judged, pending)
         await matcher.classify_unmatched(connection, unexplained, pending)
     ledger.places = await read_spool_states(settings)
+    ledger.foreign = await foreign_note(settings)
     ledger.client_drops = await read_client_drops(settings)
     ledger.lines = sorted(matcher.lines.values(), key=lambda line: (line.application, line.hour))
     return ledger

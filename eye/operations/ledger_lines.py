@@ -44,7 +44,8 @@ class Ledger:
     `doubled` counts second rows of an event; `spooled` are events that gateways acknowledged and that are not in
     the raw topic yet: no line has them. `places` says where those lie, what Kafka refused, and which gateways do not
     answer, so that what their spools hold is not counted. `client_drops` are events that clients say they dropped
-    themselves, since the gateways started, so no part of the balance.
+    themselves, since the gateways started, so no part of the balance. `foreign` says that raw records
+    and rows are of two Kafka clusters.
     """
 
     since: datetime
@@ -54,6 +55,7 @@ class Ledger:
     doubled: int = 0
     places: SpoolStates = field(default_factory=SpoolStates)
     client_drops: list[ClientDrops] = field(default_factory=list)
+    foreign: str | None = None
 
     @property
     def spooled(self) -> int:
@@ -64,6 +66,28 @@ class Ledger:
     def balanced(self) -> bool:
         """True when no line has a difference, and nothing is stored twice."""
         return not self.doubled and not any(line.difference for line in self.lines)
+
+    @property
+    def explanations(self) -> list[str]:
+        """Sentences that say what the differences mean, and what to do; empty where it balances."""
+        lost = sum(max(line.difference, 0) for line in self.lines)
+        unknown = sum(max(-line.difference, 0) for line in self.lines)
+        said = [] if self.foreign is None else [self.foreign]
+        if lost:
+            said.append(
+                f"{lost:,} events were received and became nothing, neither a row nor a rejected event: `eye trace ID`"
+                " shows how far one came, `eye replay --to stream` judges its raw record again"
+            )
+        if unknown:
+            said.append(
+                f"{unknown:,} rows have no raw record here: their events came to another Kafka cluster, to a topic that"
+                " was deleted since, or by another deployment that writes to this database"
+            )
+        if self.doubled:
+            said.append(
+                f"{self.doubled:,} events have a second row, which no process of ours makes: see who else writes"
+            )
+        return said
 
     @property
     def total(self) -> LedgerLine:

@@ -19,6 +19,7 @@ from aiokafka.errors import (
 )
 
 from eye.operations.topic_limits import limit_differences
+from kafka_client.cluster_guard import ClusterGuard, ForeignCluster, guarded
 from kafka_client.topic_limits import lacks_right
 from schemas.settings import Settings
 from schemas.topics import TopicSpec, topic_specs
@@ -38,9 +39,9 @@ class TopicState:
     differences: tuple[str, ...]
 
 
-async def create_topics(settings: Settings) -> list[TopicState]:
+async def create_topics(settings: Settings, guard: ClusterGuard | None = None) -> list[TopicState]:
     """Make the topics that are missing; those that exist are left as they are. Raises KafkaError."""
-    async with connected_admin(settings) as admin:
+    async with connected_admin(settings, guard) as admin:
         existing = set(await admin.list_topics())
         replicas = settings.replication_factor or min(3, len((await admin.describe_cluster())["brokers"]))
         missing = [spec for spec in topic_specs(settings) if spec.name not in existing]
@@ -82,21 +83,23 @@ async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[st
         return {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics(there)}
 
 
-async def missing_topics(settings: Settings, names: Collection[str]) -> list[str]:
+async def missing_topics(settings: Settings, names: Collection[str], guard: ClusterGuard | None = None) -> list[str]:
     """Return which of these topics are not there, or may not be seen. Raises KafkaError."""
-    async with connected_admin(settings) as admin:
+    async with connected_admin(settings, guard) as admin:
         existing = set(await admin.list_topics())
     return [name for name in names if name not in existing]
 
 
 @asynccontextmanager
-async def connected_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Lend an admin client of Kafka. Raises KafkaError when Kafka is away."""
-    admin = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=15_000)
+async def connected_admin(settings: Settings, guard: ClusterGuard | None = None) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Lend an admin client of Kafka. Raises KafkaError when Kafka is away, or is another cluster than the guard's."""
+    admin = AIOKafkaAdminClient(**guarded(settings.kafka_client(), guard), request_timeout_ms=15_000)
     try:
         try:
             await admin.start()
         except KafkaConnectionError:
+            if guard is not None and guard.fault is not None:
+                raise ForeignCluster(guard.fault) from None
             raise KafkaConnectionError(f"Kafka at {settings.kafka_bootstrap_servers} doesn't answer") from None
         yield admin
     finally:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import NoReturn
 
+import psycopg
 import uvloop
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from prometheus_client import CollectorRegistry
@@ -20,6 +21,7 @@ from eye.operations.topics import create_topics, missing_topics
 from eye.runtime.process_metrics import process_registry
 from eye.runtime.restart import pause_after_restart, restart_process
 from eye.runtime.watchdog import watch_event_loop
+from kafka_client.cluster_guard import ClusterGuard
 from schemas.settings import Settings, SettingsError
 from schemas.spans import Spans
 from schemas.topics import topic_names
@@ -77,7 +79,8 @@ def _run_worker(component: str, settings: Settings, build: _Build, topics: Colle
     async def work() -> None:
         try:
             with watch_event_loop(lambda: fail(WorkerCrashed("the event loop stood still"))):
-                await build(settings, registry, spans).run(prepare=lambda: _topics_there(settings, topics))
+                worker = build(settings, registry, spans)
+                await worker.run(prepare=lambda: _topics_there(settings, topics, worker.guard))
         except WorkerCrashed as crash:
             fail(crash)
         if spans is not None:
@@ -89,18 +92,22 @@ def _run_worker(component: str, settings: Settings, build: _Build, topics: Colle
     raise AssertionError("unreachable")
 
 
-async def _topics_there(settings: Settings, needed: Collection[str]) -> None:
-    """Wait for Kafka, and make the topics where one that is needed is missing."""
+async def _topics_there(settings: Settings, needed: Collection[str], guard: ClusterGuard) -> None:
+    """Wait for the Kafka that the guard knows, and make the topics where one that is needed is missing."""
     while True:
         try:
-            if not await missing_topics(settings, needed):
+            await guard.learn(settings.kafka_client())
+            if not await missing_topics(settings, needed, guard):
                 return
-            created = [state.name for state in await create_topics(settings) if state.created]
+            created = [state.name for state in await create_topics(settings, guard) if state.created]
         except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError) as error:
             log.warning("waiting for topics, which this user may not make (`eye topics create`): %s", error)
             await asyncio.sleep(_RETRY_SECONDS)
-        except KafkaError as error:
-            log.warning("waiting for Kafka at %s: %s", settings.kafka_bootstrap_servers, error)
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("waiting for Kafka at %s: %s", settings.kafka_bootstrap_servers, guard.fault or error)
+            await asyncio.sleep(_RETRY_SECONDS)
+        except psycopg.Error as error:
+            log.warning("waiting for Postgres, which remembers Kafka's cluster: %s", error)
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             if created:

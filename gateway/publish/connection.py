@@ -1,4 +1,7 @@
-"""The connection to Kafka: one idempotent producer, kept alive and replaced when it breaks or wedges."""
+"""The connection to Kafka: one idempotent producer, kept alive and replaced when it breaks or wedges.
+
+A Kafka that is another cluster than the remembered one counts as away: nothing is written to it.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ from gateway.publish.producer import (
     BATCH_BYTES,
     ask_partitions,
     close_producer,
-    ended_task,
     in_time,
     settle,
     start_producer,
 )
+from kafka_client.background_tasks import ended_task
+from kafka_client.cluster_guard import ClusterGuard, guarded
 from kafka_client.topic_limits import ask_topic_limits, limit_batches
 from schemas.settings import Settings
 from schemas.topics import largest_records, record_limit_fault
@@ -51,8 +55,9 @@ class Connection:
     `in_flight_since` has the time of the loop's clock at which each partition's batch in flight was sent.
     """
 
-    def __init__(self, settings: Settings, topic: str, *, on_connect: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, topic: str, *, on_connect: Callable[[], None], guard: ClusterGuard) -> None:
         self._options = settings.kafka_client()
+        self._guard = guard
         self._topic = topic
         self._on_connect = on_connect
         self._broken = asyncio.Event()
@@ -72,9 +77,10 @@ class Connection:
         failures = 0
         while True:
             try:
-                producer = await start_producer(self._options)
+                producer = await self._connect()
             except Exception as error:
-                self.fault = f"Kafka at {self._options['bootstrap_servers']} can't be reached: {_text(error)}"
+                away = f"Kafka at {self._options['bootstrap_servers']} can't be reached: {_text(error)}"
+                self.fault = self._guard.fault or away
                 self.tried = True
                 log.warning("%s", self.fault)
                 await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
@@ -104,6 +110,12 @@ class Connection:
     def oldest_in_flight(self) -> float | None:
         """Return the time at which the oldest batch in flight was sent, on the loop's clock."""
         return min(self.in_flight_since.values(), default=None)
+
+    async def _connect(self) -> Any:
+        """Return a producer that is connected to our cluster; which one that is may have been accepted meanwhile."""
+        if self._guard.known is None or self._guard.fault is not None:
+            await self._guard.learn(self._options)
+        return await start_producer(guarded(self._options, self._guard, "eye-gateway"))
 
     async def _watch(self, producer: Any) -> None:
         """Keep the partitions known; return when the producer is broken or wedged, or Kafka is silent for long."""
@@ -141,7 +153,7 @@ class Connection:
             partitions = await in_time(asking, PROBE_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
             self.tried = True
-            self.fault = f"Kafka doesn't answer: {_text(error)}"
+            self.fault = self._guard.fault or f"Kafka doesn't answer: {_text(error)}"
             return
         if self._broken.is_set():
             return

@@ -40,7 +40,6 @@ async def start_producer(options: Mapping[str, Any]) -> Any:
     """Return an idempotent producer that is connected. Raises KafkaError, OSError or TimeoutError."""
     producer = AIOKafkaProducer(
         **options,
-        client_id="eye-gateway",
         acks="all",
         enable_idempotence=True,
         max_batch_size=BATCH_BYTES,
@@ -79,12 +78,6 @@ def rewind_sequence(producer: Any, topic: str, partition: int, records: int) -> 
     The partition has no other batch in flight. Without this the next batch would be out of sequence.
     """
     producer._txn_manager.increment_sequence_number(TopicPartition(topic, partition), -records)
-
-
-def ended_task(producer: Any) -> str | None:
-    """Return the name of a background task of a running producer that has ended; None while all of them run."""
-    tasks = {"sender": producer._sender.sender_task, "metadata synchronizer": producer.client._sync_task}
-    return next((name for name, task in tasks.items() if task is None or task.done()), None)
 
 
 async def close_producer(producer: Any) -> None:

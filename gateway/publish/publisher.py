@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 from gateway.metrics import Metrics
 from gateway.outgoing import RECORD_OVERHEAD, Outcome, OutgoingRecord
+from gateway.publish.cluster_memory import AskDatabase, GatewayMemory, know_nothing
 from gateway.publish.connection import Connection
 from gateway.publish.partition_queue import Delivery
 from gateway.publish.partition_queues import PartitionQueues
 from gateway.publish.sender import Sender
 from gateway.spool.spool import Spool
+from kafka_client.cluster_file import ClusterFile
+from kafka_client.cluster_guard import ClusterGuard
 from schemas.settings import Settings
 from schemas.topics import topic_names
 
@@ -28,13 +31,16 @@ ADOPT_SECONDS = 3.0
 class Publisher:
     """Writes records to `events.raw` as `settings` say; to be used between `start` and `stop`.
 
-    `partition_queues` has the policy: Kafka, else the spool, in order.
+    `partition_queues` has the policy: Kafka, else the spool, in order. `ask_database` returns which cluster Postgres
+    remembers.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, ask_database: AskDatabase = know_nothing) -> None:
         topic = topic_names(settings).raw
+        memory = GatewayMemory(ClusterFile(settings.spool_directory, topic), ask_database)
+        self.guard = ClusterGuard(memory, settings.kafka_cluster_id)
         self._patience = settings.acknowledge_seconds
-        self._connection = Connection(settings, topic, on_connect=lambda: self._queues.resume())
+        self._connection = Connection(settings, topic, on_connect=lambda: self._queues.resume(), guard=self.guard)
         self.spool = Spool(settings, metrics)
         sender = Sender(topic, self._connection, metrics)
         self._queues = PartitionQueues(topic, self._connection, sender, self.spool, settings.spool_after_seconds)
@@ -42,6 +48,7 @@ class Publisher:
         self._waiting_bytes = 0
         metrics.waiting_bytes.set_function(lambda: self._waiting_bytes)
         metrics.kafka_up.set_function(lambda: self.kafka_fault is None)
+        metrics.kafka_foreign.set_function(lambda: self.guard.fault is not None)
 
     @property
     def kafka_fault(self) -> str | None:

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, KafkaError
 
+from kafka_client.cluster_guard import ClusterGuard, ForeignCluster, guarded
 from schemas.record import to_millis
 from schemas.settings import Settings
 
@@ -44,8 +45,9 @@ class KafkaReader:
     `complete` becomes False when a read ended because its budget was spent.
     """
 
-    def __init__(self, settings: Settings, budget: Budget) -> None:
-        self._options: dict[str, Any] = settings.kafka_client()
+    def __init__(self, settings: Settings, budget: Budget, guard: ClusterGuard | None = None) -> None:
+        self._options: dict[str, Any] = guarded(settings.kafka_client(), guard)
+        self._guard = guard
         self._consumer = AIOKafkaConsumer(
             **self._options,
             isolation_level="read_committed",
@@ -63,6 +65,8 @@ class KafkaReader:
         except BaseException as error:
             await self._consumer.stop()
             if isinstance(error, KafkaConnectionError):
+                if self._guard is not None and self._guard.fault is not None:
+                    raise ForeignCluster(self._guard.fault) from None
                 raise KafkaConnectionError(f"Kafka at {self._options['bootstrap_servers']} doesn't answer") from None
             raise
         return self

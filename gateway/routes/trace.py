@@ -40,7 +40,7 @@ class Tracing:
             async with (
                 asyncio.timeout(_ANSWER_SECONDS),
                 self._turn,
-                KafkaReader(gateway.settings, Budget(READ_SECONDS, READ_BYTES)) as kafka,
+                KafkaReader(gateway.settings, Budget(READ_SECONDS, READ_BYTES), gateway.publisher.guard) as kafka,
             ):
                 return await trace_event(
                     gateway.settings, gateway.database, kafka, event_id, gateway.keys.applications, since

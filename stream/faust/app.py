@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from faust.app.base import BootStrategy
 from faust.types import TP
 
+from kafka_client.cluster_guard import ClusterGuard, guarded
 from schemas.settings import Settings
 from stream.faust.batches import deliver_whole_batches
 from stream.faust.consumer import ChunkConsumer, ChunkTransport
@@ -40,11 +41,19 @@ class ChunkApp(faust.App):  # type: ignore[misc]
     BootStrategy = _ConsumerOnly
 
     def __init__(
-        self, settings: Settings, *, group: str, instance: str, read_committed: bool, gather_ms: int = 0
+        self,
+        settings: Settings,
+        *,
+        group: str,
+        instance: str,
+        read_committed: bool,
+        gather_ms: int = 0,
+        guard: ClusterGuard | None = None,
     ) -> None:
         """Make an app; `gather_ms` is how long the broker gathers records when chunks are many, see `FetchWait`."""
         deliver_whole_batches()
-        self.consumer_options = _consumer_options(settings, group, instance, read_committed)
+        options = guarded(settings.kafka_client(), guard, f"{group}-{instance}")
+        self.consumer_options = _consumer_options(settings, options, group, instance, read_committed)
         self.chunk_flow = FlowControl()  # `flow_control` is Faust's own
         self.fetch_wait = FetchWait(gather_ms, settings.fetch_bytes)
         self.ends: Mapping[TopicPartition, int] = {}
@@ -86,15 +95,17 @@ class ChunkApp(faust.App):  # type: ignore[misc]
         return self.chunk_consumer.lag(tp, position, self.ends.get(tp)) if position is not None else 0
 
 
-def _consumer_options(settings: Settings, group: str, instance: str, read_committed: bool) -> dict[str, Any]:
+def _consumer_options(
+    settings: Settings, client: Mapping[str, Any], group: str, instance: str, read_committed: bool
+) -> dict[str, Any]:
     """Return the options of aiokafka's consumer; times are milliseconds.
 
     A static member (`group_instance_id`) that dies and returns within the session timeout gets its partitions back
     at once. `max_poll_interval_ms` is practically infinite: otherwise a member with nothing to read, or without its
     database, would leave the group for good.
     """
-    return settings.kafka_client() | {
-        "client_id": f"{group}-{instance}",
+    return {
+        **client,
         "group_id": group,
         "group_instance_id": instance,
         "enable_auto_commit": False,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
+from kafka_client.cluster_guard import ClusterGuard
 from schemas.settings import Settings
 from schemas.spans import Spans
 from stream.faust.app import ChunkApp
@@ -31,14 +32,15 @@ class Stage(NamedTuple):
     gather_ms: int = 0
 
 
-def make_app(settings: Settings, stage: Stage) -> ChunkApp:
-    """Make the stage's app, as a member of its group under a name of its own."""
+def make_app(settings: Settings, stage: Stage, guard: ClusterGuard) -> ChunkApp:
+    """Make the stage's app, as a member of its group under a name of its own, in the cluster that the guard knows."""
     return ChunkApp(
         settings,
         group=stage.group,
         instance=settings.instance or claim_instance(settings.data_dir, stage.group),
         read_committed=stage.read_committed,
         gather_ms=stage.gather_ms,
+        guard=guard,
     )
 
 
@@ -49,6 +51,7 @@ def assemble_worker(
     make_work: MakeWork,
     registry: CollectorRegistry,
     spans: Spans | None,
+    guard: ClusterGuard,
     *,
     report_positions: bool = False,
     surroundings: AbstractAsyncContextManager[None] | None = None,
@@ -61,10 +64,11 @@ def assemble_worker(
         app,
         partitions,
         registry,
+        guard,
         address=(settings.worker_host, stage.port) if stage.port is not None else None,
         report_positions=report_positions,
         surroundings=surroundings,
-        make_lookup=lambda: Lookup(settings, committed_only=stage.read_committed),
+        make_lookup=lambda: Lookup(settings, committed_only=stage.read_committed, guard=guard),
     )
 
 

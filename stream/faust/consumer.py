@@ -6,6 +6,7 @@ Private names of Faust and aiokafka are used here and in `stream/faust/batches.p
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from kafka_client.background_tasks import ended_task
 from stream.faust.batches import WholeBatch, leave_whole, take_apart
 from stream.faust.fetch_wait import Fetch, FetchWait
 from stream.runner.chunk import Chunk
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.2
 _BUSY_SECONDS = 0.02
+_ANSWER_SECONDS = 15.0
+"""Most seconds to wait for what the group has committed, or is to commit."""
 
 
 class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -42,22 +46,24 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         )
 
     async def committed(self, tp: TP) -> int | None:
-        """Return the group's committed offset, None where there is none. Raises KafkaError."""
-        offset: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
+        """Return the group's committed offset, None where there is none. Raises KafkaError or TimeoutError."""
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            offset: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
         return offset
 
     def fault(self) -> str | None:
         """Return why the consumer has given up, None while it works.
 
-        aiokafka keeps an error it cannot recover from for its next caller, and does nothing more until then.
+        aiokafka keeps an error it cannot recover from for its next caller, and does nothing more until then. Nor
+        does it tell when one of its background tasks has ended.
         """
         consumer = self._consumer
         if consumer is None or consumer._coordinator is None or consumer._closed:
             return None
         if consumer._coordinator._pending_exception is not None:
             return repr(consumer._coordinator._pending_exception)
-        tasks = (consumer._coordinator._coordination_task, consumer._fetcher._fetch_task)
-        return next((f"{task.get_name()} has ended" for task in tasks if task.done()), None)
+        name = ended_task(consumer)
+        return None if name is None else f"its {name} has ended"
 
     def progress(self, tp: TP) -> tuple[int, int] | None:
         """Return where fetching stands and the partition's end, as of the last fetch; None while unknown.
@@ -84,9 +90,10 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self._ensure_consumer().seek(tp, offset)
 
     async def report(self, offsets: Mapping[TP, int]) -> None:
-        """Commit offsets to the group. Raises KafkaError."""
+        """Commit offsets to the group. Raises KafkaError or TimeoutError."""
         committed = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
-        await self.call_thread(self._ensure_consumer().commit, committed)
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await self.call_thread(self._ensure_consumer().commit, committed)
 
 
 class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
@@ -110,7 +117,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         return fetch_wait
 
     async def committed(self, tp: TP) -> int | None:
-        """Return the group's committed offset, None where there is none. Raises KafkaError."""
+        """Return the group's committed offset, None where there is none. Raises KafkaError or TimeoutError."""
         return await self._thread.committed(tp)
 
     def fault(self) -> str | None:
@@ -131,8 +138,8 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         """Commit offsets to the group, for tools that show lag. A failure is only logged."""
         try:
             await self._thread.report({tp: o for tp, o in offsets.items() if tp in self.assignment()})
-        except KafkaError as error:
-            log.info("positions not reported to Kafka: %s", error)
+        except (KafkaError, TimeoutError) as error:
+            log.info("positions not reported to Kafka: %r", error)
 
     async def perform_seek(self) -> None:
         """Do nothing: each partition's work names the offset to read from."""

@@ -31,6 +31,10 @@ class StageApp(Protocol):
     on_partitions_revoked: Signal
 
     @property
+    def started(self) -> bool:
+        """True once `start` was called."""
+
+    @property
     def rebalancing(self) -> bool:
         """True while a rebalance is under way."""
 

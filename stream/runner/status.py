@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from kafka_client.cluster_guard import ClusterGuard
 from stream.runner.partitions import PartitionStatus
 
 STALLED_SECONDS = 20.0
@@ -52,6 +53,19 @@ class PartitionCollector:
         return [position, lag, seconds, failures, standstill, refused]
 
 
+class ClusterCollector:
+    """Collect whether Kafka is another cluster than the worker's."""
+
+    def __init__(self, guard: ClusterGuard) -> None:
+        self._guard = guard
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Yield the gauge as it is now."""
+        meaning = "1 while Kafka is another cluster than the one this process belongs to, and is left alone; else 0."
+        yield GaugeMetricFamily(FOREIGN, meaning, value=float(self._guard.fault is not None))
+
+
+FOREIGN = "eye_kafka_foreign_cluster"
 POSITION = "eye_partition_position"
 LAG = "eye_partition_lag_messages"
 LAG_SECONDS = "eye_partition_lag_seconds"
@@ -78,9 +92,13 @@ def lag_seconds(status: PartitionStatus, lag: int, now: float) -> float:
 
 
 def status_page(
-    registry: CollectorRegistry, status: StatusOf, lag: LagOf, stopping: Callable[[], bool]
+    registry: CollectorRegistry,
+    status: StatusOf,
+    lag: LagOf,
+    stopping: Callable[[], bool],
+    kafka_fault: Callable[[], str | None] = lambda: None,
 ) -> web.Application:
-    """Build the page. It answers 503 and names the partitions at fault when something is wrong."""
+    """Build the page. It answers 503 and names the partitions at fault, or Kafka, when something is wrong."""
 
     async def healthz(_: web.Request) -> web.Response:
         now = time.monotonic()
@@ -94,6 +112,8 @@ def status_page(
     async def readyz(_: web.Request) -> web.Response:
         if stopping():
             return _answer("stopping", {"worker": "stopping"})
+        if (fault := kafka_fault()) is not None:
+            return _answer("failing", {"kafka": fault})
         owned = status()
         failing = {f"{tp.topic}:{tp.partition}": s.error for tp, s in owned.items() if s.error}
         return _answer("failing", failing if owned else {"worker": "owns no partition yet"})

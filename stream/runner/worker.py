@@ -15,11 +15,18 @@ from aiohttp import web
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
+from kafka_client.cluster_guard import ClusterGuard
 from schemas.record import place
 from stream.runner.kafka_reader import Lookup
 from stream.runner.partitions import Partitions, PartitionStatus
 from stream.runner.stage_app import StageApp
-from stream.runner.status import STALLED_SECONDS, PartitionCollector, standstill_seconds, status_page
+from stream.runner.status import (
+    STALLED_SECONDS,
+    ClusterCollector,
+    PartitionCollector,
+    standstill_seconds,
+    status_page,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +40,7 @@ _STOP_SECONDS = 5.0
 _LAST_SECONDS = 13.0
 _REPORT_SECONDS = 5.0
 _ENDS_SECONDS = 5.0
+_CLUSTER_SECONDS = 2.0
 
 
 class WorkerCrashed(Exception):
@@ -47,6 +55,7 @@ class Worker:
         app: StageApp,
         partitions: Partitions,
         registry: CollectorRegistry,
+        guard: ClusterGuard,
         *,
         address: tuple[str, int] | None = None,
         report_positions: bool = False,
@@ -55,17 +64,20 @@ class Worker:
     ) -> None:
         """Make a worker; `surroundings` is entered before the work begins and left after it has ended.
 
+        While `guard` refuses the Kafka that is there, the worker is unready and waits for the right one.
         With `make_lookup` the partitions' ends are read on a second connection, since the consumer may have stopped.
         """
         self._app = app
         self._partitions = partitions
         self._registry = registry
+        self.guard = guard
         self._address = address
         self._report_positions = report_positions
         self._surroundings = surroundings or nullcontext()
         self._make_lookup = make_lookup
         self._stop = asyncio.Event()
         registry.register(PartitionCollector(partitions.status, app.lag))
+        registry.register(ClusterCollector(guard))
         app.on_partitions_assigned.connect(self._assigned, weak=False)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
 
@@ -80,7 +92,8 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         gc.set_threshold(*_COLLECT)
         async with self._surroundings, self._status_page():
-            living = [asyncio.create_task(task) for task in (self._work(prepare), self._watch(), self._refresh_ends())]
+            tasks = (self._work(prepare), self._watch(), self._refresh_ends(), self._watch_cluster())
+            living = [asyncio.create_task(task) for task in tasks]
             stopped = asyncio.create_task(self._stop.wait())
             await asyncio.wait([*living, stopped], return_when=asyncio.FIRST_COMPLETED)
             if self._stop.is_set():
@@ -109,7 +122,7 @@ class Worker:
         rebalancing = 0.0
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            rebalancing = rebalancing + _WATCH_SECONDS if self._app.rebalancing else 0.0
+            rebalancing = rebalancing + _WATCH_SECONDS if self._app.rebalancing and not self.guard.fault else 0.0
             if rebalancing > _REBALANCE_SECONDS:
                 raise WorkerCrashed(f"a rebalance took more than {_REBALANCE_SECONDS:.0f} s")
             if fault := self._app.fault():
@@ -117,6 +130,18 @@ class Worker:
             if ended := self._partitions.ended():
                 raise WorkerCrashed(f"the work on {ended[0].topic}:{ended[0].partition} ended by itself")
             self._check_lag()
+
+    async def _watch_cluster(self) -> None:
+        """Raise WorkerCrashed when another cluster is remembered than the one that this process knows."""
+        while True:
+            await asyncio.sleep(_CLUSTER_SECONDS)
+            try:
+                accepted = self.guard.known is not None and self._app.started and await self.guard.changed()
+            except Exception as error:
+                log.debug("which cluster is remembered is unknown: %r", error)
+                continue
+            if accepted:
+                raise WorkerCrashed("another Kafka cluster was accepted")
 
     async def _refresh_ends(self) -> None:
         """Keep the app's `ends` up to date; empty while Kafka is away."""
@@ -149,7 +174,7 @@ class Worker:
                     status.error or "no failure is known",
                     extra=place(tp.topic, tp.partition, status.position),
                 )
-            if seconds > _STANDSTILL_SECONDS and status.error is None:
+            if seconds > _STANDSTILL_SECONDS and status.error is None and self.guard.fault is None:
                 raise WorkerCrashed(f"{tp.topic}:{tp.partition} has lag and does not move")
 
     async def _shut_down(self) -> None:
@@ -185,7 +210,9 @@ class Worker:
         if self._address is None:
             yield
             return
-        page = status_page(self._registry, self._partitions.status, self._app.lag, self._stop.is_set)
+        page = status_page(
+            self._registry, self._partitions.status, self._app.lag, self._stop.is_set, lambda: self.guard.fault
+        )
         runner = web.AppRunner(page, access_log=None)
         await runner.setup()
         try:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -97,4 +98,5 @@ class Proxy:
 
 def _linger_no_more(writer: asyncio.StreamWriter) -> None:
     """Have the end of a connection be a reset."""
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with suppress(OSError):  # it has ended by itself
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -13,6 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from eye.cli.terminal import confirm, err, out, print_found, read_settings
+from eye.operations.clusters import demand_own_cluster
 from eye.runs.errors import ReplayError
 from eye.runs.lifecycle import Outcome, Watcher
 from eye.runs.targets import CheckResult
@@ -77,6 +78,7 @@ def work(do: Callable[[Settings, Watcher], Awaitable[T]], yes: bool = False) -> 
     settings = read_settings()
 
     async def working(watcher: Watcher) -> T:
+        await demand_own_cluster(settings)
         try:
             return await do(settings, watcher)
         except psycopg.errors.UndefinedTable as error:

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError
 
+from eye.operations.clusters import cluster_state
 from eye.operations.doctor.disk import check_server_disk
 from eye.operations.doctor.finding import Finding
 from eye.operations.topics import TopicMissing, check_topics, connected_admin, read_config, topic_partitions
@@ -24,6 +25,10 @@ _ANSWER = "Set EYE_KAFKA_BOOTSTRAP_SERVERS (and the security settings) to a Kafk
 _TOPICS = "`eye topics create` makes what is missing; `eye topics apply` changes settings that differ."
 _NO_RIGHT = "not known: Kafka's user lacks the right DescribeConfigs on the cluster"
 _GRANT = "Grant it, as deploy/kafka/acls.sh does to eye-operator."
+_CLUSTER = (
+    "Point EYE_KAFKA_BOOTSTRAP_SERVERS (DNS, port) at the cluster that was there before: all goes on by itself then."
+    " Is this one its successor, say `eye topics accept-cluster`."
+)
 _POSITIONS = "A topic was made anew, or expired before it was read: see the workers' logs, then `eye ledger`."
 _CLOCK = "Set the clocks by NTP, of the gateways first: their time of reception goes with the events."
 
@@ -44,9 +49,18 @@ async def check_kafka(settings: Settings) -> list[Finding]:
             for state in states
         ]
         answers = Finding("Kafka", True, f"answers at {settings.kafka_bootstrap_servers}")
-        return [answers, *topics, *brokers, *await _records(settings)]
+        return [answers, await _cluster(settings), *topics, *brokers, *await _records(settings)]
     except (KafkaError, SettingsError) as error:
         return [Finding("Kafka", False, str(error) or repr(error), _ANSWER)]
+
+
+async def _cluster(settings: Settings) -> Finding:
+    """Hold the cluster that answers against the one that is remembered."""
+    state = await cluster_state(settings)
+    seen = f"{state.found}, {'as remembered' if state.remembered else 'not written down yet'}"
+    if state.differences:
+        seen = f"it is {state.found}, but {'; '.join(state.differences)}"
+    return Finding("Kafka's cluster", not state.differences, seen, _CLUSTER)
 
 
 async def _brokers(admin: AIOKafkaAdminClient, settings: Settings) -> list[Finding]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from aiokafka import TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 
+from eye.operations.clusters import spool_guard
 from eye.operations.spools.errors import SpoolError
 from gateway.metrics import Metrics
 from gateway.outgoing import OutgoingRecord
@@ -48,9 +49,9 @@ class Link(NamedTuple):
 
 @asynccontextmanager
 async def linked(settings: Settings) -> AsyncIterator[Link]:
-    """Lend a sender that is connected to the raw topic. Raises SpoolError when Kafka can't be reached."""
+    """Lend a sender that is connected to the raw topic. Raises SpoolError when Kafka is away, or another cluster."""
     topic = topic_names(settings).raw
-    connection = Connection(settings, topic, on_connect=lambda: None)
+    connection = Connection(settings, topic, on_connect=lambda: None, guard=spool_guard(settings))
     keeping = asyncio.create_task(connection.keep(), name="kafka connection")
     try:
         try:

@@ -14,6 +14,7 @@ import pytest
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
+from kafka_client.cluster_guard import ClusterGuard, ClusterMemory, ForeignCluster
 from stream.runner.flow_control import FlowControl
 from stream.runner.partitions import Partitions
 from stream.runner.worker import Worker, WorkerCrashed
@@ -38,6 +39,7 @@ class FakeApp:
         self.on_partitions_assigned = FakeSignal()
         self.on_partitions_revoked = FakeSignal()
         self.rebalancing = False
+        self.started = True
         self.crash_reason: BaseException | None = None
         self.calls: list[str] = []
         self.running = asyncio.Event()
@@ -66,6 +68,19 @@ class FakeApp:
         return self.behind.get(tp, 0)
 
 
+class FakeMemory(ClusterMemory):
+    """Remembers what the test says."""
+
+    def __init__(self) -> None:
+        self.cluster_id: str | None = "ours"
+
+    async def read(self) -> str | None:
+        return self.cluster_id
+
+    async def remember(self, cluster_id: str) -> str:
+        return self.cluster_id or cluster_id
+
+
 class Bench:
     """A worker whose app is a fake, and whose partitions are not."""
 
@@ -74,7 +89,10 @@ class Bench:
         self.work = FakeWork()
         self.partitions = Partitions(FlowControl(), lambda topic, partition: self.work)
         app: Any = self.app
-        self.worker = Worker(app, self.partitions, CollectorRegistry(), **options)
+        self.memory = FakeMemory()
+        self.guard = ClusterGuard(self.memory)
+        self.guard.known = "ours"
+        self.worker = Worker(app, self.partitions, CollectorRegistry(), self.guard, **options)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.Task[None]]:
@@ -212,6 +230,30 @@ async def test_a_rebalance_without_an_end_is_a_crash(monkeypatch: pytest.MonkeyP
     bench.app.rebalancing = True
 
     assert (await crash(bench)).startswith("a rebalance took more than")
+
+
+async def test_a_cluster_that_was_accepted_meanwhile_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.runner.worker._CLUSTER_SECONDS", 0.005)
+    bench = Bench()
+    bench.memory.cluster_id = "another"
+
+    assert await crash(bench) == "another Kafka cluster was accepted"
+
+
+async def test_a_standstill_is_no_crash_while_kafka_is_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.runner.worker._STANDSTILL_SECONDS", 0.0)
+    monkeypatch.setattr("stream.runner.worker._REBALANCE_SECONDS", 0.0)
+    bench = Bench()
+    bench.app.behind = {ONE: 5}
+    bench.app.rebalancing = True
+    with pytest.raises(ForeignCluster):
+        bench.guard.check("another")
+
+    async with bench.running() as task:
+        await bench.assign()
+        await asyncio.wait([task], timeout=0.03)
+        assert not task.done()
+        terminate()
 
 
 async def test_a_partition_with_lag_that_stands_still_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:

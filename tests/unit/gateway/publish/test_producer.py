@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from gateway.publish.producer import BATCH_BYTES, abandon, ended_task, rewind_sequence
+from gateway.publish.producer import BATCH_BYTES, abandon, rewind_sequence
 from kafka_client.topic_limits import limit_batches
 
 
@@ -81,11 +81,4 @@ async def test_one_record_always_fits_into_a_batch() -> None:
     limit_batches(producer, 1_000)
 
     assert producer.create_batch().append(timestamp=1, key=b"k", value=b"x" * 5_000, headers=[]) is not None
-    await producer.stop()
-
-
-async def test_a_producer_without_its_tasks_is_known() -> None:
-    producer = await a_producer()
-
-    assert ended_task(producer) == "sender"
     await producer.stop()
