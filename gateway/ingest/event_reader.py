@@ -68,7 +68,7 @@ class Reader:
 
         Raises BadRequest where the body is no JSON, and TooLarge beyond the number of events.
         """
-        body = _trimmed(body)
+        body = trimmed(body)
         routed = _route(body) if body.startswith(b"{") else None
         values = self._split(body) if routed is None else None
         if values is None:
@@ -77,7 +77,7 @@ class Reader:
 
     def read_fast(self, body: bytes) -> ParsedBody | None:
         """Read a body by the fast reader alone; None where an event needs the tolerant reader, or is refused."""
-        body = _trimmed(body)
+        body = trimmed(body)
         routed = _route(body) if body.startswith(b"{") else None
         if routed is not None:
             return ParsedBody([self._item(body, routed)], single=True) if len(body) <= self._max_event_bytes else None
@@ -159,7 +159,8 @@ def _is_odd(identifier: str) -> bool:
     return "\0" in identifier or identifier.isspace()
 
 
-def _trimmed(body: bytes) -> bytes:
+def trimmed(body: bytes) -> bytes:
+    """Return a body without the byte order mark and the white space around it."""
     return body.removeprefix(_BYTE_ORDER_MARK).strip(_SPACE)
 
 

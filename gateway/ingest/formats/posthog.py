@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from urllib.parse import parse_qs
 
-from gateway.ingest.event_reader import Item
+from gateway.ingest.event_reader import Item, trimmed
 from gateway.ingest.formats.event import Mapped, map_object, sent_at
 from gateway.ingest.formats.format import Batch, Format, Reply, RequestParts, json_reply, post
 from gateway.ingest.formats.json_slices import (
@@ -37,7 +37,7 @@ _MILLISECONDS = re.compile(rb"\d{1,11}")
 
 def read(parts: RequestParts) -> Batch:
     """Read one event, an array of events, or an object with `batch`. Raises BadRequest or TooLarge."""
-    body = _document(parts.body.strip())
+    body = _document(trimmed(parts.body))
     wrapper = body_members(body)
     events: list[bytes] | None = [body]
     if wrapper is None:

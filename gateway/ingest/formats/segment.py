@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.ingest.event_reader import Item
+from gateway.ingest.event_reader import Item, trimmed
 from gateway.ingest.formats.event import Mapped, map_object, sent_at
 from gateway.ingest.formats.format import Batch, Format, Reply, RequestParts, json_reply, post
 from gateway.ingest.formats.json_slices import (
@@ -32,7 +32,7 @@ _SPOKEN_FOR = frozenset({_KEY, "messageId", "userId", "sentAt", "context"})
 
 def read_batch(parts: RequestParts) -> Batch:
     """Read a body with a list of calls under `batch`. Raises BadRequest or TooLarge."""
-    wrapper = body_members(parts.body.strip()) or {}
+    wrapper = body_members(trimmed(parts.body)) or {}
     events = body_elements(wrapper.get("batch", b""), parts.limits.max_events)
     if events is None:
         raise BadRequest('A batch is {"batch": [...]}, with one call of the spec in each place.')
@@ -42,7 +42,7 @@ def read_batch(parts: RequestParts) -> Batch:
 
 def read_call(parts: RequestParts) -> Batch:
     """Read a body that is one call, which the path names. Raises BadRequest."""
-    body = parts.body.strip()
+    body = trimmed(parts.body)
     found = body_members(body)
     if found is None:
         raise BadRequest("A call is a JSON object.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.integration.formats.conftest import NODE, PUBLIC_KEY
-from tests.integration.formats.delivery import EVENTS, LONGEST, Senders, each_once, row
+from tests.integration.formats.delivery import EVENTS, LONGEST, OUTAGE, Senders, each_once, row, stop_in_between
 from tests.integration.formats.page import a_page, bundle
 
 pytestmark = pytest.mark.timeout(2 * LONGEST)
@@ -18,10 +19,13 @@ async def test_a_page_delivers_each_event_once(
     senders: Senders, node: str, page_port: int, tmp_path: Path, strategy: str
 ) -> None:
     script = bundle(node, (NODE / "page.js").read_text(), tmp_path)
-    call = f"send('{senders.pipeline.gateway.url}', '{PUBLIC_KEY}', {EVENTS}, '{strategy}')"
+    call = f"send('{senders.pipeline.gateway.url}', '{PUBLIC_KEY}', {EVENTS}, '{strategy}', {OUTAGE * 1.5})"
 
     async with a_page(script, page_port) as page:
-        ids = await page.evaluate(call)
+        sending = asyncio.create_task(page.evaluate(call))
+        await stop_in_between(senders, lambda: page.evaluate(f"window.delivered / {EVENTS}"))
+        async with asyncio.timeout(LONGEST):
+            ids = await sending
         stored = await each_once(senders, ids)
 
     assert len(set(ids)) == EVENTS

@@ -132,6 +132,15 @@ def test_numbers_and_text_stay_as_they_were_sent() -> None:
     assert isinstance(verdict(item), Accepted)
 
 
+def test_white_space_and_a_byte_order_mark_mean_nothing() -> None:
+    call = b'{ "event" : "e" , "userId" : null , "anonymousId" :  "a"  , "properties" : { } }'
+
+    (event,) = mapped(read_batch(the_parts(b'\xef\xbb\xbf { "batch" : [ %b ] } \n' % call)))
+
+    assert (event["session_id"], event["name"], event["data"]) == ("a", "e", {})
+    assert "user_id" not in event
+
+
 def test_what_is_no_call_costs_itself_alone() -> None:
     sent: list[Any] = [5, a_track(), None, [a_track()], "x", {}]
     statuses = [item.status for item in read_batch(the_parts({"batch": sent})).items()]
