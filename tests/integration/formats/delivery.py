@@ -105,6 +105,13 @@ async def row(senders: Senders, event_id: str) -> dict[str, Any]:
     return found[0]
 
 
+async def categories(senders: Senders, ids: Sequence[str]) -> set[str]:
+    """Return the categories of events that have rows."""
+    query = "select distinct category from eye.events where event_id = any(%s)"
+    found = await _select(senders, query, [row_id("shop", event_id) for event_id in ids])
+    return {one["category"] for one in found}
+
+
 async def row_of_user(senders: Senders, user: str) -> dict[str, Any]:
     """Return the latest row of a user's events that have a name of their own, once there is one."""
     query = "select * from eye.events where user_id = %s and category <> name"

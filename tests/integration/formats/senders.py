@@ -16,6 +16,9 @@ from typing import Any
 HOSTILE = {5: float("nan"), 6: 2**70, 7: "a\0b", 8: "\ud800", 9: {"deep": [[[[{}]]]]}}
 """Values that each tenth event has among its properties."""
 
+OTHER_CALLS = ("identify", "group", "page", "screen", "alias")
+"""The calls of Segment's spec beside track."""
+
 Event = tuple[str, str, dict[str, Any]]
 """The id of an event, the id of its user, and its properties."""
 
@@ -27,13 +30,31 @@ def note(error: object, _: object = None) -> None:
     failures.append(error)
 
 
+def call(client: Any, event_id: str, user: str, properties: dict[str, Any]) -> None:
+    """Send a track; each tenth event is another call of the spec."""
+    tens, number = divmod(properties["number"], 10)
+    match OTHER_CALLS[tens % len(OTHER_CALLS)] if number == 4 else "track":
+        case "identify":
+            client.identify(user, properties, message_id=event_id)
+        case "group":
+            client.group(user, "group-1", properties, message_id=event_id)
+        case "page":
+            client.page(user, name="Home", properties=properties, message_id=event_id)
+        case "screen":
+            client.screen(user, name="Home", properties=properties, message_id=event_id)
+        case "alias":
+            client.alias("visitor-1", user, message_id=event_id)
+        case _:
+            client.track(user, "Order Completed", properties, message_id=event_id)
+
+
 def segment(url: str, key: str, events: Iterator[Event]) -> None:
     """Send with segment-analytics-python."""
     from segment.analytics.client import Client
 
     client = Client(key, host=url, on_error=note, gzip=True)
     for event_id, user, properties in events:
-        client.track(user, "Order Completed", properties, message_id=event_id)
+        call(client, event_id, user, properties)
     client.shutdown()
 
 
@@ -43,7 +64,7 @@ def rudder(url: str, key: str, events: Iterator[Event]) -> None:
 
     client = Client(key, host=url, on_error=note)
     for event_id, user, properties in events:
-        client.track(user, "Order Completed", properties, message_id=event_id)
+        call(client, event_id, user, properties)
     client.flush()
     client.join()
 

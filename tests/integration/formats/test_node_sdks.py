@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from gateway.ingest.formats.segment import SPEC
 from tests.integration.formats.conftest import NODE
-from tests.integration.formats.delivery import EVENTS, LONGEST, Senders, deliver, fresh_ids, row
+from tests.integration.formats.delivery import EVENTS, LONGEST, Senders, categories, deliver, fresh_ids, row
 
 pytestmark = pytest.mark.timeout(2 * LONGEST)
 
 
 @pytest.mark.parametrize(
-    ("sdk", "prefix", "category"),
-    [("segment", "node-next-", "track"), ("rudder", "node-", "track"), ("posthog", "", "event")],
+    ("sdk", "prefix", "expected"),
+    [("segment", "node-next-", SPEC), ("rudder", "node-", SPEC), ("posthog", "", ("event",))],
 )
 async def test_each_event_is_stored_once(
-    senders: Senders, node: str, tmp_path: Path, sdk: str, prefix: str, category: str
+    senders: Senders, node: str, tmp_path: Path, sdk: str, prefix: str, expected: tuple[str, ...]
 ) -> None:
     ids = fresh_ids(prefix)
 
@@ -25,5 +26,6 @@ async def test_each_event_is_stored_once(
 
     assert sum(stored.values()) == EVENTS
     found = await row(senders, ids[0])
-    assert (found["category"], found["name"], found["user_id"]) == (category, "Order Completed", "user-0")
+    assert (found["category"], found["name"], found["user_id"]) == (expected[0], "Order Completed", "user-0")
     assert found["data"]["number"] == 0
+    assert await categories(senders, ids) == set(expected)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.formats.delivery import EVENTS, LONGEST, Senders, deliver, fresh_ids, row
+from gateway.ingest.formats.segment import SPEC
+from tests.integration.formats.delivery import EVENTS, LONGEST, Senders, categories, deliver, fresh_ids, row
 
 pytestmark = pytest.mark.timeout(2 * LONGEST)
 PROGRAM = [sys.executable, "-m", "tests.integration.formats.senders"]
@@ -24,6 +25,7 @@ async def test_each_call_of_the_spec_is_stored_once(senders: Senders, tmp_path: 
     assert (found["category"], found["name"], found["user_id"]) == ("track", "Order Completed", "user-0")
     assert (found["session_id"], found["data"]) == ("user-0", {"number": 0, "value": "plain"})
     assert found["context"]["original"]["messageId"] == ids[0]
+    assert await categories(senders, ids) == set(SPEC)
 
 
 @pytest.mark.parametrize("sdk", ["posthog", "posthog-v1"])

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 const [sdk, url, key, file, seconds] = process.argv.slice(2);
 const ids = JSON.parse(readFileSync(file, "utf8"));
 const hostile = { 5: NaN, 6: 2 ** 70, 7: "a\0b", 8: "\ud800", 9: { deep: [[[[{}]]]] } };
+const others = ["identify", "group", "page", "screen", "alias"];
 const failures = [];
 
 async function each(send) {
@@ -16,13 +17,24 @@ async function each(send) {
   }
 }
 
+// a track; each tenth event is another call of Segment's spec
+function call(client, messageId, userId, properties, done) {
+  const name = properties.number % 10 === 4 ? others[Math.floor(properties.number / 10) % others.length] : "track";
+  const message = { messageId, userId };
+  if (name === "identify") message.traits = properties;
+  if (name === "group") Object.assign(message, { groupId: "group-1", traits: properties });
+  if (name === "page" || name === "screen") Object.assign(message, { name: "Home", properties });
+  if (name === "alias") message.previousId = "visitor-1";
+  if (name === "track") Object.assign(message, { event: "Order Completed", properties });
+  client[name](message, done);
+}
+
 const sdks = {
   async segment() {
     const { Analytics } = await import("@segment/analytics-node");
     const client = new Analytics({ writeKey: key, host: url, flushAt: 50, flushInterval: 500 });
     client.on("error", (error) => failures.push(error));
-    await each((messageId, userId, properties) =>
-      client.track({ userId, event: "Order Completed", properties, messageId }));
+    await each((messageId, userId, properties) => call(client, messageId, userId, properties));
     await client.closeAndFlush({ timeout: 60_000 });
   },
 
@@ -32,7 +44,7 @@ const sdks = {
     const delivered = [];
     await each((messageId, userId, properties) => {
       const done = new Promise((resolve) =>
-        client.track({ userId, event: "Order Completed", properties, messageId }, (error) => {
+        call(client, messageId, userId, properties, (error) => {
           if (error) failures.push(error);
           resolve();
         }));
