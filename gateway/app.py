@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.access.api_keys import KeyRing
 from gateway.access.authorization import Access
+from gateway.access.tokens import Tokens
 from gateway.admission.admission import Admission
 from gateway.connections.certificate import Certificate, certificate_files
 from gateway.connections.client_connections import Clients
@@ -79,7 +80,8 @@ def build_app(
     metrics = Metrics(registry)
     clients = Clients(settings, metrics)
     files = certificate_files(settings)
-    keys, database = KeyRing(settings.applications_file), Database(settings)
+    tokens, database = Tokens(metrics), Database(settings)
+    keys = KeyRing(settings.applications_file, tokens=tokens)
     admission = Admission(
         keys, metrics, max_requests=settings.max_requests_under_way, max_bytes=settings.max_bytes_under_way
     )
@@ -90,6 +92,7 @@ def build_app(
         settings=settings,
         rules=settings.rules(),
         keys=keys,
+        tokens=tokens,
         admission=admission,
         bodies=BodyReader(settings),
         publisher=Publisher(settings, metrics, partial(accepted_cluster, database, settings.topic_prefix)),
@@ -105,7 +108,7 @@ def build_app(
         app.router.add_route(route.method, route.path, _guarded(route), expect_handler=check_expectation)
         if route.method == "GET" and route.format is None:
             app.router.add_route("HEAD", route.path, _guarded(route))
-    app.cleanup_ctx.extend([_publishing, _reading, _measuring_lag, _watching_certificate])
+    app.cleanup_ctx.extend([_publishing, _reading, _measuring_lag, _watching_certificate, _keeping_issuers])
     return app
 
 
@@ -179,6 +182,11 @@ async def _watching_certificate(app: web.Application) -> AsyncIterator[None]:
         yield
         return
     async with _beside(certificate.watch(), "certificate"):
+        yield
+
+
+async def _keeping_issuers(app: web.Application) -> AsyncIterator[None]:
+    async with _beside(app[GATEWAY].tokens.keep_keys(app[GATEWAY].keys.refresh), "keys of issuers"):
         yield
 
 

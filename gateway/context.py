@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.access.api_keys import Grant, KeyRing
+from gateway.access.tokens import Tokens
 from gateway.admission.admission import Admission, Permit
 from gateway.connections.certificate import Certificate
 from gateway.connections.client_connections import Clients
@@ -25,6 +26,7 @@ class Gateway:
     settings: Settings
     rules: Rules
     keys: KeyRing
+    tokens: Tokens
     admission: Admission
     bodies: BodyReader
     publisher: Publisher

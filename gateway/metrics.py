@@ -13,7 +13,7 @@ _RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 class Metrics:
     """The metrics of one process, in its registry.
 
-    Every label is bounded: by the routes, the statuses, the codes, and the applications with a key.
+    Every label is bounded: by the routes, the statuses, the codes, the applications with a key or token, the issuers.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -78,6 +78,30 @@ class Metrics:
         self.certificate_faulty = Gauge(
             "eye_gateway_certificate_faulty",
             "1 while the certificate ends within 14 days, or its changed files can't be used; else 0.",
+            registry=self.registry,
+        )
+        self.tokens_refused = Counter(
+            "eye_gateway_tokens_refused_total",
+            "Requests refused for their access token, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.issuer_keys = Gauge(
+            "eye_gateway_issuer_keys",
+            "Keys by which tokens of an issuer are verified.",
+            ["issuer"],
+            registry=self.registry,
+        )
+        self.issuer_faulty = Gauge(
+            "eye_gateway_issuer_faulty",
+            "1 while an issuer's keys can't be read, so that those of before hold, else 0.",
+            ["issuer"],
+            registry=self.registry,
+        )
+        self.issuer_fetches = Counter(
+            "eye_gateway_issuer_fetches_total",
+            "Fetches of an issuer's keys, by outcome: ok or failed.",
+            ["issuer", "outcome"],
             registry=self.registry,
         )
         self.events = Counter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,6 +33,7 @@ class ProblemCode(StrEnum):
     BAD_PARAMETER = "bad_parameter"
     BAD_REQUEST = "bad_request"
     UNAUTHORIZED = "unauthorized"
+    INVALID_TOKEN = "invalid_token"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -47,6 +49,7 @@ class ProblemCode(StrEnum):
     OVERLOADED = "overloaded"
     KAFKA_UNAVAILABLE = "kafka_unavailable"
     POSTGRES_UNAVAILABLE = "postgres_unavailable"
+    ISSUER_UNAVAILABLE = "issuer_unavailable"
     READ_TIMEOUT = "read_timeout"
     INTERNAL_ERROR = "internal_error"
 
@@ -83,6 +86,17 @@ class Unauthorized(Problem):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="The Eye"'})
+
+
+class InvalidToken(Unauthorized):
+    """A token that opens nothing; `reason` is a word for the metric."""
+
+    code = ProblemCode.INVALID_TOKEN
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.headers["WWW-Authenticate"] += f', error="invalid_token", error_description="{detail}"'
 
 
 class Forbidden(Problem):
@@ -152,6 +166,16 @@ class Unavailable(Problem):
         self, detail: str, *, code: ProblemCode | None = None, members: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(detail, code=code, members=members, headers={"Retry-After": "1"})
+
+
+class IssuerUnavailable(Unavailable):
+    """The keys of a token's issuer are not there; `fetched` is set when they may be."""
+
+    code = ProblemCode.ISSUER_UNAVAILABLE
+
+    def __init__(self, detail: str, fetched: asyncio.Event | None = None) -> None:
+        super().__init__(detail, code=self.code)
+        self.fetched = fetched
 
 
 class Overloaded(Unavailable):

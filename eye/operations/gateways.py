@@ -13,7 +13,7 @@ from schemas.settings import Settings, SettingsError
 _ANSWER_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 
-_CHECKS = ("kafka", "spool", "keys", "tls")
+_CHECKS = ("kafka", "spool", "keys", "issuers", "tls")
 """The checks of /readyz that tell of a fault though the gateway is ready."""
 
 
@@ -92,7 +92,7 @@ def _faults(answer: dict[str, Any]) -> list[str]:
     checks = answer.get("checks", {})
     degraded = [
         f"{name}: {checks[name]}"
-        for name in ("kafka", "limits", "spool", "keys", "tls")
+        for name in ("kafka", "limits", "spool", "keys", "issuers", "tls")
         if checks.get(name, "ok") != "ok"
     ]
     return [*answer.get("reasons", []), *degraded]

@@ -7,20 +7,24 @@ import hmac
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
+from gateway.access.issuers import Issuer, check_issuers
 from schemas.event import Text
 
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
 """The shortest time between two looks at the file."""
+
+TOKEN_DOTS = 2
+"""Dots in a token (JWT)."""
 
 
 class Scope(StrEnum):
@@ -85,17 +89,44 @@ class _Application(msgspec.Struct, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct):
     applications: list[_Application] = []
+    issuers: list[Issuer] = []
+
+
+class Applications(NamedTuple):
+    """The contents of applications.toml: keys by their SHA-256, each application's limits and origins, issuers."""
+
+    keys: dict[str, KnownKey]
+    grants: dict[str, Grant]
+    issuers: list[Issuer]
+
+
+class TokenFinder(Protocol):
+    """The tokens that are as good as keys (`gateway.access.tokens`)."""
+
+    @property
+    def applications(self) -> set[str]:
+        """The applications that came with a token."""
+
+    def use(self, issuers: Sequence[Issuer], grants: Mapping[str, Grant], directory: Path) -> None:
+        """Take tokens of these issuers from now on."""
+
+    def find(self, token: str, digest: str) -> Grant | None:
+        """Return the rights of a token, None where nobody issues any. Raises InvalidToken, IssuerUnavailable."""
 
 
 class KeyRing:
     """The keys of `applications.toml`, read again within a second when the file changes.
 
     While the file can't be read, the keys read before hold; without a file nobody has access. `fault` says
-    what is wrong, or is None. `version` is that of the file whose keys hold, see `version_of`.
+    what is wrong, or is None. `version` is that of the file whose keys hold, see `version_of`. A token of an issuer
+    that the file names is as good as a key, where `tokens` can tell.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.monotonic, tokens: TokenFinder | None = None
+    ) -> None:
         self._path = path
+        self._tokens = tokens
         self._clock = clock
         self._checked_at = float("-inf")
         self._seen: tuple[int, int, int] | None = None
@@ -108,20 +139,25 @@ class KeyRing:
         self.version: str | None = None
 
     def find(self, key: str) -> Grant | None:
-        """Return the rights of a key, or None where it is unknown."""
+        """Return the rights of a key or token, None where it is unknown. Raises InvalidToken or IssuerUnavailable."""
         self.refresh()
         digest = self._digest(key)
         known = self._keys.get(digest)
-        return known.grant if known is not None and hmac.compare_digest(known.sha256, digest) else None
+        if known is not None and hmac.compare_digest(known.sha256, digest):
+            return known.grant
+        if self._tokens is not None and key.count(".") == TOKEN_DOTS:
+            return self._tokens.find(key, digest)
+        return None
 
     @property
     def applications(self) -> set[str]:
-        """The applications that have a key."""
-        return {known.grant.application for known in self._keys.values()}
+        """The applications that have a key, or came with a token."""
+        found = {known.grant.application for known in self._keys.values()}
+        return found if self._tokens is None else found | self._tokens.applications
 
     @property
     def origins(self) -> frozenset[str]:
-        """The origins of all applications that have a key."""
+        """The origins of all applications."""
         return self._origins
 
     def refresh(self) -> None:
@@ -143,17 +179,18 @@ class KeyRing:
         """Read the file; False where it should be tried again, since it could not be read at all."""
         try:
             content = self._path.read_bytes()
-            keys = parse_applications(content)
+            file = parse_applications(content)
         except (OSError, ValueError) as error:
             fault = f"{self._path} can't be read, the keys of before hold: {error}"
             if fault != self.fault:
                 log.error("%s", fault)
             self.fault = fault
             return not isinstance(error, OSError)
-        self._keys, self.version = keys, version_of(content)
-        self._origins = frozenset().union(*(known.grant.origins for known in keys.values()))
+        self._keys, self.version = file.keys, version_of(content)
+        self._origins = frozenset().union(*(grant.origins for grant in file.grants.values()))
+        self._use_tokens(file.issuers, file.grants)
         self.fault, self.loaded = None, True
-        log.info("%d keys read from %s", len(self._keys), self._path)
+        log.info("%d keys and %d issuers read from %s", len(file.keys), len(file.issuers), self._path)
         return True
 
     def _forget(self, fault: str) -> None:
@@ -161,17 +198,25 @@ class KeyRing:
             log.error("%s", fault)
         self.fault, self.loaded, self._seen, self._keys, self.version = fault, False, None, {}, None
         self._origins = frozenset()
+        self._use_tokens([], {})
+
+    def _use_tokens(self, issuers: Sequence[Issuer], grants: Mapping[str, Grant]) -> None:
+        if self._tokens is not None:
+            self._tokens.use(issuers, grants, self._path.absolute().parent)
 
 
-def parse_applications(content: bytes) -> dict[str, KnownKey]:
-    """Return the keys of an applications.toml by their SHA-256; every reader uses this one. Raises ValueError."""
+def parse_applications(content: bytes) -> Applications:
+    """Return what an applications.toml says; every reader uses this one. Raises ValueError."""
     try:
         file = msgspec.toml.decode(content, type=_File)
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from error
+    check_issuers(file.issuers)
     known: dict[str, KnownKey] = {}
+    grants: dict[str, Grant] = {}
     for application in file.applications:
         shared = _limits(f"application {application.id}", application)
+        grants[application.id] = Grant(application.id, frozenset(), shared, application.origins)
         for key in application.keys:
             digest = key.sha256.lower()
             if digest in known:
@@ -181,7 +226,7 @@ def parse_applications(content: bytes) -> dict[str, KnownKey]:
             limits = (*shared, *_limits(f"key {digest[:12]}", key))
             grant = Grant(application.id, key.scopes, limits, application.origins, key.public)
             known[digest] = KnownKey(digest, grant)
-    return known
+    return Applications(known, grants, file.issuers)
 
 
 def version_of(content: bytes) -> str:

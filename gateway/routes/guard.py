@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -11,15 +13,18 @@ from multidict import CIMultiDict
 
 from gateway.access.api_keys import Scope
 from gateway.access.authorization import Access, authorize, presented_key
-from gateway.admission.admission import Admission
+from gateway.admission.admission import Admission, Permit
 from gateway.connections.client_connections import Clients
 from gateway.context import GATEWAY, GRANT, PERMIT
 from gateway.metrics import Metrics
-from gateway.problems import SERVER, ExpectationFailed, Handler, RateLimited, problem_response
+from gateway.problems import SERVER, ExpectationFailed, Handler, IssuerUnavailable, RateLimited, problem_response
 from schemas.event import unstorable_character
 
 MAX_KEY = 1024
 """Longest key that a body may have, in characters."""
+
+ISSUER_SECONDS = 1.0
+"""Time for which a request waits until the keys of its token's issuer are read."""
 
 
 def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False) -> Handler:
@@ -36,7 +41,7 @@ def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False) -
         if key_may_follow and presented_key(headers) is None:
             permit = request[PERMIT] = gateway.admission.admit_unknown()
         else:
-            permit = request[PERMIT] = gateway.admission.admit(headers, scopes)
+            permit = request[PERMIT] = await _admit(gateway.admission, headers, scopes)
             request[GRANT] = permit.grant
         try:
             return await handler(request)
@@ -47,6 +52,19 @@ def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False) -
             gateway.admission.close(permit)
 
     return guard
+
+
+async def _admit(admission: Admission, headers: Mapping[str, str], scopes: frozenset[Scope]) -> Permit:
+    """Admit a request; one with a token of a new key waits a moment for the keys of its issuer."""
+    try:
+        return admission.admit(headers, scopes)
+    except IssuerUnavailable as problem:
+        if problem.fetched is None:
+            raise
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ISSUER_SECONDS):
+                await problem.fetched.wait()
+        return admission.admit(headers, scopes)
 
 
 def identify(request: web.Request, key: str | None, access: Access) -> None:

@@ -30,6 +30,8 @@ async def get_readyz(request: web.Request) -> web.Response:
         "keys": gateway.keys.fault or "ok",
         "postgres": await gateway.database.fault() or "ok",
     }
+    if gateway.tokens.any:
+        checks["issuers"] = gateway.tokens.fault or "ok"
     if gateway.certificate is not None:
         checks["tls"] = gateway.certificate.fault or "ok"
     status = "unready" if reasons else "ready"

@@ -24,7 +24,7 @@ def openapi(settings: Settings, catalogue: Catalogue) -> Json:
         "paths": _paths(settings, catalogue),
         "components": {
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or an access token (JWT)."},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
                 "basic": {"type": "http", "scheme": "basic", "description": "The key as user name."},
             },

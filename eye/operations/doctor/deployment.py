@@ -16,10 +16,15 @@ from eye.operations.doctor.postgres import check_postgres
 from eye.operations.doctor.processes import check_processes
 from eye.operations.keys import KeyFileError, list_keys
 from eye.operations.unknown_settings import unknown_settings
+from gateway.access.api_keys import parse_applications
+from gateway.access.key_sets import FileKeys
 from gateway.connections.certificate import certificate_files, ending, load_pair
 from schemas.catalogue import CatalogueError
 from schemas.settings import Settings, SettingsError
 from sinks.retention import policy_of
+
+
+_KEY_FILE = "Mend the file (a JWKS): a gateway that runs goes on with the keys it read before."
 
 
 def effective_settings(settings: Settings) -> dict[str, str]:
@@ -55,6 +60,7 @@ def check_deployment(settings: Settings) -> list[Finding]:
         *_names(),
         *_event_types(settings),
         *_keys(settings),
+        *_issuers(settings),
         *_certificate(settings),
         *_retention(settings),
         *asyncio.run(check_kafka(settings)),
@@ -100,6 +106,21 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         yield Finding("keys", False, str(error), "Mend the file: the gateway goes on with the keys it read before.")
     else:
         yield Finding("keys", number > 0, f"{number} in {path}", "Make one: `eye keys add APPLICATION`.")
+
+
+def _issuers(settings: Settings) -> Iterator[Finding]:
+    """Check the issuers' files of keys; keys at an address are fetched by the gateways, whose readiness tells."""
+    try:
+        issuers = parse_applications(settings.applications_file.read_bytes()).issuers
+    except (OSError, ValueError):
+        return
+    for issuer in issuers:
+        if issuer.jwks_file is None:
+            yield Finding(f"issuer {issuer.issuer}", True, f"its keys are at {issuer.jwks_uri}")
+            continue
+        keys = FileKeys(issuer.issuer, settings.applications_file.absolute().parent / issuer.jwks_file)
+        keys.refresh()
+        yield Finding(f"issuer {issuer.issuer}", keys.fault is None, keys.fault or f"{keys.size} keys", _KEY_FILE)
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:

@@ -295,3 +295,18 @@ def test_keys_added_and_revoked_at_once_are_all_accounted_for(commented: Path) -
         DIGEST, *(hashlib.sha256(key.encode()).hexdigest() for key in new)
     }  # fmt: skip
     assert "# from 2021" in commented.read_text()
+
+
+def test_issuers_stay_as_they_are_written(path: Path) -> None:
+    issuers = (
+        '# who signs tokens\n[[issuers]]\nissuer = "https://a"  # ours\naudience = "eye"\njwks_file = "keys.json"\n'
+    )
+    path.parent.mkdir()
+    path.write_text(issuers)
+
+    key = add_key(path, "shop", ["write"])
+    (entry,) = list_keys(path)
+    revoke_key(path, entry.sha256)
+
+    assert key
+    assert path.read_text().startswith(issuers)
