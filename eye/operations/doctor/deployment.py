@@ -23,7 +23,6 @@ from schemas.catalogue import CatalogueError
 from schemas.settings import Settings, SettingsError
 from sinks.retention import policy_of
 
-
 _KEY_FILE = "Mend the file (a JWKS): a gateway that runs goes on with the keys it read before."
 
 
