@@ -39,6 +39,7 @@ from gateway.routes.fast_path import FastPath
 from gateway.routes.formats import answering_problems, by_content, get_segment_settings, receiver, validate_as
 from gateway.routes.guard import check_expectation, guarded, track_requests
 from gateway.routes.health import get_healthz, get_metrics, get_readyz
+from gateway.routes.listings import EXPORTS
 from gateway.routes.openapi import openapi
 from gateway.routes.reads import (
     get_error_summary,
@@ -102,6 +103,7 @@ def build_app(
         certificate=None if files is None else Certificate(files, metrics),
     )
     app[TRACING] = Tracing()
+    app[EXPORTS] = [0]
     if spans is None:
         clients.fast_path = FastPath(app[GATEWAY])
     for route in _routes(app[GATEWAY], spans):

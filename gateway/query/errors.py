@@ -51,11 +51,11 @@ class Count(msgspec.Struct):
 _SELECT = """
     select coalesce(event.client_event_id, event.event_id::text) as event_id, event.application, event.session_id,
         event.category, event.name, event.timestamp, event.received_at, event.errors::text as errors,
-        event.raw, event.raw_encoding, event.raw_truncated, event.event_id::text as row_id
-    from eye.rejected_events event"""
+        event.raw, event.raw_encoding, event.raw_truncated, event.event_id::text as row_id"""
+_SOURCE = "eye.rejected_events event"
 
 # the caller's own application first: two may have used the same UUID
-_BY_ID = f"""{_SELECT}
+_BY_ID = f"""{_SELECT} from {_SOURCE}
     where event.event_id = %(id)s
     order by event.application <> %(application)s, event.application limit 1"""
 
@@ -80,6 +80,8 @@ def _place(row: Row) -> Place:
 ERRORS = Listing(
     name="errors",
     select=_SELECT,
+    source=_SOURCE,
+    columns=tuple(name for name in RejectedEvent.__struct_fields__ if name != "status"),
     filters=(
         Parameter(
             "code",

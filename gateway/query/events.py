@@ -36,11 +36,11 @@ class StoredEvent(msgspec.Struct, omit_defaults=True):
 _SELECT = """
     select coalesce(event.client_event_id, event.event_id::text) as event_id, event.application, event.session_id,
         event.category, event.name, event.occurred_at, event.received_at, event.schema_version,
-        event.data::text as data, event.user_id, event.context::text as context, event.event_id::text as row_id
-    from eye.events event"""
+        event.data::text as data, event.user_id, event.context::text as context, event.event_id::text as row_id"""
+_SOURCE = "eye.events event"
 
 # the caller's own application first: two may have used the same UUID
-_BY_ID = f"""{_SELECT}
+_BY_ID = f"""{_SELECT} from {_SOURCE}
     join eye.event_keys key using (occurred_at, event_id, application)
     where key.event_id = %(id)s
     order by event.application <> %(application)s, event.application limit 1"""
@@ -59,6 +59,9 @@ def _place(row: Row) -> Place:
 EVENTS = Listing(
     name="events",
     select=_SELECT,
+    source=_SOURCE,
+    columns=tuple(name for name in StoredEvent.__struct_fields__ if name != "status"),
+    data="event.data",
     filters=(
         Parameter("session_id", "Events of this session.", "event.session_id = %(session_id)s"),
         Parameter("user_id", "Events of this user.", "event.user_id = %(user_id)s"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,7 +11,20 @@ import msgspec
 from gateway.openapi_parts import Json, call
 from gateway.query.cursor import Place, decode_cursor, encode_cursor
 from gateway.query.database import Database
-from gateway.query.parameters import CURSOR, DEFAULT_LIMIT, LIMIT, ORDER, Parameter, where
+from gateway.query.members import FIELDS, data_conditions, data_values, inner_columns, inner_values, project
+from gateway.query.parameters import (
+    CURSOR,
+    DATA,
+    DATA_FILTER,
+    DEFAULT_LIMIT,
+    FORMAT,
+    LIMIT,
+    MAX_LIMIT,
+    ORDER,
+    Parameter,
+    bad_parameter,
+    where,
+)
 
 Row = Mapping[str, Any]
 """A row by the names of its columns."""
@@ -27,11 +40,15 @@ class Listing:
     """A query that is read page by page.
 
     `name`: the member of the answer that has the items; a cursor holds for listings of the same name and order.
+    `columns`: the members of an item. `data`: the column of the payload, where there is one to look into.
     `order`: the columns that it is sorted by; `after`: the values of the place where a page ended, in the same order.
     """
 
     name: str
     select: str
+    source: str
+    columns: tuple[str, ...]
+    data: str = ""
     filters: tuple[Parameter, ...]
     always: tuple[str, ...] = ()
     order: tuple[str, ...]
@@ -42,27 +59,75 @@ class Listing:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """Return all parameters that a request may have."""
-        return (*self.filters, ORDER, LIMIT, CURSOR)
+        inside = (DATA_FILTER,) if self.data else ()
+        return (*self.filters, *inside, FIELDS, FORMAT, ORDER, LIMIT, CURSOR)
 
-    def sql(self, given: Mapping[str, object], *, resumed: bool = False) -> str:
+    def sql(self, given: Mapping[str, Any], *, resumed: bool = False) -> str:
         """Return the query for the parameters that are given."""
         order = given.get("order", "asc")
         comparison = "<" if order == "desc" else ">"
         after = [f"({', '.join(self.order)}) {comparison} ({', '.join(self.after)})"] if resumed else []
+        inside = data_conditions(self.data, given.get(DATA_FILTER.name, ()))
+        conditions = where(self.filters, given, *self.always, *inside, *after)
         columns = ", ".join(f"{column} {order}" for column in self.order)
-        return f"{self.select}{where(self.filters, given, *self.always, *after)} order by {columns} limit %(limit)s"
+        more = inner_columns(self.data, given.get(FIELDS.name, ()))
+        return f"{self.select}{more} from {self.source}{conditions} order by {columns} limit %(limit)s"
 
     async def page(self, database: Database, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the page that the parameters ask for. Raises BadRequest, and Unavailable as the database does."""
-        limit = given.get("limit", DEFAULT_LIMIT)
-        wanted = {**given, "limit": limit + 1}
-        listing = f"{self.name} desc" if given.get("order") == "desc" else self.name
-        if "cursor" in given:
-            place = decode_cursor(listing, given["cursor"])
+        limit = given.get(LIMIT.name, DEFAULT_LIMIT)
+        if limit > MAX_LIMIT:
+            raise bad_parameter(f"limit: a page has at most {MAX_LIMIT} items.")
+        found = await self._rows(database, given, limit + 1, self._begin(given))
+        following = encode_cursor(self._cursors(given), self.place(found[limit - 1])) if len(found) > limit else None
+        return {self.name: self._items(found[:limit], given), "next": following}
+
+    async def pages(self, database: Database, given: Mapping[str, Any]) -> AsyncIterator[Sequence[Any]]:
+        """Yield all items that the parameters ask for, at most MAX_LIMIT at once. Raises as `page` does.
+
+        Each page is a query of its own: nobody who reads slowly holds a transaction.
+        """
+        left, place = given.get(LIMIT.name), self._begin(given)
+        while left is None or left > 0:
+            size = MAX_LIMIT if left is None else min(MAX_LIMIT, left)
+            found = await self._rows(database, given, size, place)
+            yield self._items(found, given)
+            if len(found) < size:
+                return
+            place = self.place(found[-1])
+            left = None if left is None else left - size
+
+    def members(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names of the members that the parameters ask for. Raises BadRequest for an unknown one."""
+        names: tuple[str, ...] = given.get(FIELDS.name, self.columns)
+        for name in names:
+            if name not in self.columns and not (self.data and name.startswith(DATA)):
+                raise bad_parameter(
+                    f"fields: {name} is none of {', '.join(self.columns)}{', data.<path>' * bool(self.data)}."
+                )
+        return names
+
+    def _begin(self, given: Mapping[str, Any]) -> Place | None:
+        return decode_cursor(self._cursors(given), given["cursor"]) if "cursor" in given else None
+
+    def _cursors(self, given: Mapping[str, Any]) -> str:
+        """Return the name of the listing that its cursors hold for."""
+        return f"{self.name} desc" if given.get("order") == "desc" else self.name
+
+    async def _rows(
+        self, database: Database, given: Mapping[str, Any], limit: int, place: Place | None
+    ) -> Sequence[Row]:
+        self.members(given)
+        wanted: dict[str, Any] = {**given, "limit": limit}
+        wanted |= data_values(given.get(DATA_FILTER.name, ())) | inner_values(given.get(FIELDS.name, ()))
+        if place is not None:
             wanted |= {"moment": place.moment, "id": place.id, "application": place.application}
-        found = await database.rows(self.sql(given, resumed="cursor" in given), wanted)
-        following = encode_cursor(listing, self.place(found[limit - 1])) if len(found) > limit else None
-        return {self.name: [self.item(row) for row in found[:limit]], "next": following}
+        return await database.rows(self.sql(given, resumed=place is not None), wanted)
+
+    def _items(self, rows: Sequence[Row], given: Mapping[str, Any]) -> list[Any]:
+        if FIELDS.name not in given:
+            return [self.item(row) for row in rows]
+        return [project(self.item(row), row, given[FIELDS.name]) for row in rows]
 
     def call(self, summary: str, schema: str, *path_parameters: Json) -> Json:
         """Return the call as the OpenAPI document has it."""

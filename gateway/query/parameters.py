@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -14,6 +14,12 @@ from schemas.timestamp import TIME_FORMS, parse_time
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+
+DATA = "data."
+"""The beginning of a name that means a value inside the payload."""
+
+MAX_LEVELS = 20
+MAX_CONDITIONS = 20
 
 Parser = Callable[[str], Any]
 
@@ -26,11 +32,26 @@ def text(value: str) -> str:
 
 
 def limit(value: str) -> int:
-    """Read the size of a page."""
-    number = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
-    if not 1 <= number <= MAX_LIMIT:
-        raise ValueError(f"a number from 1 to {MAX_LIMIT}")
+    """Read a number of items; how many a page may have is for its listing to say."""
+    number = int(value) if value.isascii() and value.isdigit() and len(value) < 13 else 0
+    if number < 1:
+        raise ValueError("a number from 1")
     return number
+
+
+def parse_path(name: str) -> tuple[str, ...]:
+    """Read `data.a.b` as the path of a value inside the payload. Raises ValueError."""
+    levels = tuple(text(name).split(".")[1:])
+    if not all(levels) or len(levels) > MAX_LEVELS:
+        raise ValueError(f"no path like data.a.b, of at most {MAX_LEVELS} levels")
+    return levels
+
+
+def answer_format(value: str) -> str:
+    """Read the format of an answer."""
+    if value not in ("json", "ndjson", "csv"):
+        raise ValueError("json, ndjson or csv")
+    return value
 
 
 def order(value: str) -> str:
@@ -38,6 +59,13 @@ def order(value: str) -> str:
     if value not in ("asc", "desc"):
         raise ValueError("asc or desc")
     return value
+
+
+class DataCondition(NamedTuple):
+    """A condition on the payload: the text of the value at a path equals `value`."""
+
+    path: tuple[str, ...]
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +85,7 @@ class Parameter:
 
 LIMIT = Parameter(
     "limit",
-    "Most items of a page.",
+    "Most items of a page; of an answer in another format than JSON, of the whole of it.",
     parse=limit,
     schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
 )
@@ -66,6 +94,17 @@ ORDER = Parameter(
     "The order of the items; `desc`: the last ones first. A cursor goes on in the order of its page.",
     parse=order,
     schema={"enum": ["asc", "desc"], "default": "asc"},
+)
+FORMAT = Parameter(
+    "format",
+    "`ndjson` or `csv`: all items, however many, as they are read; without it a page as JSON. "
+    "The header Accept may say it as well. An answer that breaks off has no end (chunked encoding): ask again.",
+    parse=answer_format,
+    schema={"enum": ["json", "ndjson", "csv"], "default": "json"},
+)
+DATA_FILTER = Parameter(
+    f"{DATA}<path>",
+    "Events whose payload has this value there, compared as text: `data.host=www.example.com`; several are and-ed.",
 )
 CURSOR = Parameter("cursor", "`next` of the page before.")
 
@@ -101,23 +140,32 @@ def where(filters: Sequence[Parameter], given: Mapping[str, object], *always: st
 def read_parameters(request: web.Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
     """Return the parameters of a request by name; an empty one counts as not given.
 
+    Those of DATA_FILTER are a list of DataCondition under its name.
+
     Raises BadRequest for one that is unknown, twice there, or no value of its kind.
     """
     known = {parameter.name: parameter for parameter in parameters}
     given: dict[str, Any] = {}
     for name, value in request.query.items():
-        if name not in known:
-            raise _bad(f"{name} is no parameter here: there are {', '.join(known) or 'none'}.")
-        if name in given:
-            raise _bad(f"{name} is there twice.")
+        is_inner = name.startswith(DATA) and DATA_FILTER.name in known
+        if name not in known and not is_inner:
+            raise bad_parameter(f"{name} is no parameter here: there are {', '.join(known) or 'none'}.")
+        if name in given or (is_inner and len(request.query.getall(name)) > 1):
+            raise bad_parameter(f"{name} is there twice.")
         if value == "":
             continue
         try:
-            given[name] = known[name].parse(value)
+            if is_inner:
+                given.setdefault(DATA_FILTER.name, []).append(DataCondition(parse_path(name), text(value)))
+            else:
+                given[name] = known[name].parse(value)
         except ValueError as error:
-            raise _bad(f"{name}: {error}.") from None
+            raise bad_parameter(f"{name}: {error}.") from None
+    if len(given.get(DATA_FILTER.name, ())) > MAX_CONDITIONS:
+        raise bad_parameter(f"{DATA_FILTER.name} is there more than {MAX_CONDITIONS} times.")
     return given
 
 
-def _bad(detail: str) -> BadRequest:
+def bad_parameter(detail: str) -> BadRequest:
+    """Return the problem of a parameter that can't be taken."""
     return BadRequest(detail, code=ProblemCode.BAD_PARAMETER)

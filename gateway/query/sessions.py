@@ -37,10 +37,10 @@ class Session(msgspec.Struct):
 
 _SELECT = """
     select session_id, applications, revision, status, started_at, ended_at, event_count, rejected_count,
-        counts_by_type::text as counts_by_type, first_event_id, last_event_id, updated_at
-    from eye.sessions"""
+        counts_by_type::text as counts_by_type, first_event_id, last_event_id, updated_at"""
+_SOURCE = "eye.sessions"
 
-_BY_ID = f"{_SELECT} where session_id = %(session_id)s"
+_BY_ID = f"{_SELECT} from {_SOURCE} where session_id = %(session_id)s"
 
 _STATUSES = [status.value for status in SessionStatus]
 
@@ -62,6 +62,8 @@ def _place(row: Row) -> Place:
 SESSIONS = Listing(
     name="sessions",
     select=_SELECT,
+    source=_SOURCE,
+    columns=Session.__struct_fields__,
     filters=(
         Parameter("status", "Only these.", "status = %(status)s", _status, {"enum": _STATUSES}),
         *time_filters("started_at"),

@@ -14,17 +14,18 @@ from gateway.query.errors import COUNT_FILTERS, ERRORS, count_errors, find_rejec
 from gateway.query.events import EVENTS, SESSION_EVENTS, find_event
 from gateway.query.parameters import read_parameters
 from gateway.query.sessions import SESSIONS, find_session
+from gateway.routes.listings import answer_listing
 from schemas.ids import row_id
 
 _encode = msgspec.json.Encoder().encode
 
 
-async def get_events(request: web.Request) -> web.Response:
+async def get_events(request: web.Request) -> web.StreamResponse:
     """Return stored events, by the time they occurred."""
     given = read_parameters(request, EVENTS.parameters)
     if "event_id" in given:
         given["row_id"] = row_id(request[GRANT].application, given["event_id"])
-    return _json(await EVENTS.page(_database(request), given))
+    return await answer_listing(request, EVENTS, given)
 
 
 async def get_event(request: web.Request) -> web.Response:
@@ -38,10 +39,10 @@ async def get_event(request: web.Request) -> web.Response:
     return _json(found)
 
 
-async def get_sessions(request: web.Request) -> web.Response:
+async def get_sessions(request: web.Request) -> web.StreamResponse:
     """Return session summaries, by the time their first event occurred."""
     given = read_parameters(request, SESSIONS.parameters)
-    return _json(await SESSIONS.page(_database(request), given))
+    return await answer_listing(request, SESSIONS, given)
 
 
 async def get_session(request: web.Request) -> web.Response:
@@ -54,16 +55,16 @@ async def get_session(request: web.Request) -> web.Response:
     return _json(session)
 
 
-async def get_session_events(request: web.Request) -> web.Response:
+async def get_session_events(request: web.Request) -> web.StreamResponse:
     """Return the stored events of one session, in their order."""
     given = read_parameters(request, SESSION_EVENTS.parameters) | {"session_id": _segment(request, "session_id")}
-    return _json(await SESSION_EVENTS.page(_database(request), given))
+    return await answer_listing(request, SESSION_EVENTS, given)
 
 
-async def get_errors(request: web.Request) -> web.Response:
+async def get_errors(request: web.Request) -> web.StreamResponse:
     """Return rejected events, by the time they were received."""
     given = read_parameters(request, ERRORS.parameters)
-    return _json(await ERRORS.page(_database(request), given))
+    return await answer_listing(request, ERRORS, given)
 
 
 async def get_error_summary(request: web.Request) -> web.Response:
