@@ -45,7 +45,7 @@ def serving(*registries: CollectorRegistry) -> Iterator[list[str]]:
 
 
 def a_stack(*urls: str) -> Any:
-    return SimpleNamespace(components=[SimpleNamespace(url=url) for url in urls])
+    return SimpleNamespace(components=[SimpleNamespace(url=url, context=None) for url in urls])
 
 
 def a_worker(lag: int) -> CollectorRegistry:
