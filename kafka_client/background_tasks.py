@@ -6,6 +6,7 @@ aiokafka tells nobody when one ends; whoever waits for its work waits for ever. 
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import Task
 from collections.abc import Mapping
 from typing import Any
@@ -33,6 +34,18 @@ def check_tasks(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     """Raise TaskEnded where a background task of a started client has ended."""
     if (name := ended_task(client)) is not None:
         raise TaskEnded(f"the client's {name} has ended")
+
+
+async def end_sender(producer: Any, seconds: float) -> None:
+    """End the sender of a producer whose broker is away, within so many seconds: `stop` would wait for the broker.
+
+    Batches that it did not send stay without a result. A producer that was never started has no sender.
+    """
+    task = None if producer._sender is None else producer._sender.sender_task
+    deadline = asyncio.get_running_loop().time() + seconds
+    while task is not None and not task.done() and asyncio.get_running_loop().time() < deadline:
+        task.cancel()  # the first time it goes on to wait for the requests under way
+        await asyncio.wait([task], timeout=0.1)
 
 
 def _of_producer(producer: Any) -> Mapping[str, Task[Any] | None]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
-from kafka_client.background_tasks import background_tasks, check_tasks
+from kafka_client.background_tasks import background_tasks, check_tasks, end_sender
 from kafka_client.cluster_guard import ClusterGuard, guarded
 from kafka_client.topic_limits import limit_batches
 from schemas.record import Headers
@@ -27,6 +27,7 @@ _TRANSACTION_MS = 60_000
 _RETRY_MS = 20
 _OPEN_SECONDS = 30.0
 _STOP_SECONDS = 2.0
+_END_SECONDS = 1.0
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
@@ -100,7 +101,9 @@ class Checkpoint:
                 await producer.stop()
         except Exception as error:
             log.debug("producer of %s:%d cut off: %r", *self._raw, error)
-            await _cut_off(producer)
+            with suppress(Exception, asyncio.CancelledError):
+                await end_sender(producer, _END_SECONDS)  # it would reconnect otherwise
+                await producer.client.close()
 
 
 @asynccontextmanager
@@ -126,15 +129,6 @@ async def _while_tasks_run(producer: AIOKafkaProducer, seconds: float) -> AsyncI
     finally:
         for task in tasks:
             task.remove_done_callback(end)
-
-
-async def _cut_off(producer: AIOKafkaProducer) -> None:
-    """End a producer that waits for its batches: its sender first, which would reconnect otherwise."""
-    with suppress(Exception, asyncio.CancelledError):
-        if producer._sender is not None and (sending := producer._sender.sender_task) is not None:
-            sending.cancel()
-            await asyncio.wait([sending], timeout=1)
-        await producer.client.close()
 
 
 class _Delivery(NamedTuple):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from eye.local.errors import StartError
-from eye.local.unprivileged_user import Account, ourselves
+from eye.local.accounts.unprivileged_user import Account, ourselves
 
 _LOG_LIMIT = 10_000_000
 _PAUSE_SECONDS = 5.0

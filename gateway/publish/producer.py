@@ -16,6 +16,8 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from kafka_client.background_tasks import end_sender
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -95,12 +97,8 @@ async def close_producer(producer: Any) -> None:
 
 
 async def abandon(producer: Any) -> None:
-    """End the sender of a producer whose broker is away: `stop` would wait for the broker."""
-    task = producer._sender.sender_task
-    deadline = asyncio.get_running_loop().time() + CLOSE_SECONDS
-    while task is not None and not task.done() and asyncio.get_running_loop().time() < deadline:
-        task.cancel()  # the first time it goes on to wait for the requests under way
-        await asyncio.wait([task], timeout=0.1)
+    """End the sender of a producer whose broker is away, and fail the batches that it did not send."""
+    await end_sender(producer, CLOSE_SECONDS)
     # not fail_all: that one leaves errors in the log for batches that were tried before
     accumulator = producer._message_accumulator
     accumulator._pending_batches.update(itertools.chain.from_iterable(accumulator._batches.values()))

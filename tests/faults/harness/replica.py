@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 
 from eye.local.postgres import LocalPostgres
-from eye.local.unprivileged_user import Account
+from eye.local.accounts.unprivileged_user import Account
 
 
 class Replica(LocalPostgres):

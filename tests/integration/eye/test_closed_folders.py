@@ -17,7 +17,7 @@ WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set", "-setpcap,-dac_read_search"
 START = """
 import sys
 from pathlib import Path
-import eye.local.server_place as places
+import eye.local.accounts.server_place as places
 from eye.local import postgres
 programs, data, var = map(Path, sys.argv[1:])
 places.COPIES, places.ELSEWHERE = var / "cache", var / "lib"

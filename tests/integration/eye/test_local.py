@@ -192,7 +192,7 @@ signal.pause()
 
 
 def test_a_server_is_not_started_for_a_parent_that_is_gone(tmp_path: Path) -> None:
-    launch = [sys.executable, "-I", "-S", str(ROOT / "eye" / "local" / "launch.py")]
+    launch = [sys.executable, "-I", "-S", str(ROOT / "eye" / "local" / "accounts" / "launch.py")]
     somebody_else = str(os.getppid())
     us = [str(os.getuid()), str(os.getgid()), "-1"]
 

@@ -1,0 +1,1 @@
+"""The user that a local server runs as, and the places that this user reaches."""
