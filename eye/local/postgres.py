@@ -11,14 +11,14 @@ from pathlib import Path
 
 import psycopg
 
+from eye.local.accounts.server_place import Place, find_place
+from eye.local.accounts.unprivileged_user import Account
 from eye.local.addresses import DatabaseAddress
 from eye.local.environment import drop_foreign_variables, server_environment
 from eye.local.errors import StartError
 from eye.local.process import Process
 from eye.local.remembered_settings import remembered, remembered_port
-from eye.local.accounts.server_place import Place, find_place
 from eye.local.tools import find_postgres
-from eye.local.accounts.unprivileged_user import Account
 
 DATABASE = "eye"
 """The name of the database, and of the one role, which owns it all."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from eye.local.errors import StartError
 from eye.local.accounts.unprivileged_user import Account, ourselves
+from eye.local.errors import StartError
 
 _LOG_LIMIT = 10_000_000
 _PAUSE_SECONDS = 5.0

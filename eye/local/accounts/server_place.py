@@ -9,9 +9,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from eye.local.accounts.unprivileged_user import Account, not_root, with_capability
 from eye.local.classpath import digest
 from eye.local.errors import LocalError
-from eye.local.accounts.unprivileged_user import Account, not_root, with_capability
 
 COPIES = Path("/var/cache/the-eye")
 """Directory of programs that are copied for a user who does not reach the wheel's."""

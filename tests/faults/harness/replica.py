@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psycopg
 
-from eye.local.postgres import LocalPostgres
 from eye.local.accounts.unprivileged_user import Account
+from eye.local.postgres import LocalPostgres
 
 
 class Replica(LocalPostgres):
