@@ -35,7 +35,7 @@ _JVM = (
 )
 
 _STARTED = "Kafka Server started"
-"""What the broker's log says when it listens."""
+"""The words in the log of a broker that listens."""
 
 _LOCAL = {
     # relative to the data directory, which the JVM runs in: no character of its path needs escaping

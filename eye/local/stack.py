@@ -98,7 +98,7 @@ class Stack:
 
     @cached_property
     def context(self) -> ssl.SSLContext | None:
-        """How the gateway is trusted; None where it speaks plain HTTP."""
+        """The TLS context that trusts the gateway; None where it speaks plain HTTP."""
         return gateway_context(self.settings, own=True) if self.settings.tls_certfile else None
 
     def restart_ended(self) -> None:

@@ -18,7 +18,7 @@ from schemas.settings import Settings, SettingsError
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
-"""How often the files are looked at."""
+"""Pause between two looks at the files."""
 
 SOON = timedelta(days=14)
 """A certificate that ends within this time is a finding."""

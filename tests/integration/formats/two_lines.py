@@ -9,7 +9,7 @@ from tests.support.examples import ROOT
 
 
 class Kind(Enum):
-    """How a program is run."""
+    """The kind of a program: the way it is run."""
 
     PYTHON = "python"
     NODE = "node"

@@ -1,4 +1,4 @@
-"""Whatever senders send: each event has a verdict, and none costs its neighbours."""
+"""Bodies of any kind, whatever senders send: each event has a verdict, and none costs its neighbours."""
 
 from __future__ import annotations
 
