@@ -53,7 +53,7 @@ def to_item(mapped: Mapped, limits: Limits) -> Item:
     value = _event(mapped, mapped.context | {ORIGINAL: mapped.original})
     if len(value) > limits.max_event_bytes:
         value = _event(mapped, mapped.context | {ORIGINAL_DROPPED: quoted(f"{len(mapped.original)} bytes")})
-    elif _is_too_deep(mapped.original):
+    elif is_deeper(mapped.original, MAX_DEPTH - _LEVELS_ABOVE):
         value = _event(mapped, mapped.context | {ORIGINAL_DROPPED: quoted("nested too deep")})
     item = Item(value, OK, mapped.session_id, mapped.event_id)
     if mapped.session_id is None:
@@ -112,8 +112,8 @@ def _text(text: str | None) -> bytes | None:
     return None if text is None else quoted(text)
 
 
-def _is_too_deep(value: bytes) -> bool:
-    deepest = MAX_DEPTH - _LEVELS_ABOVE
-    if value.count(b"{") + value.count(b"[") <= deepest:
+def is_deeper(value: bytes, levels: int) -> bool:
+    """Tell whether a JSON value is nested deeper than so many levels."""
+    if value.count(b"{") + value.count(b"[") <= levels:
         return False
-    return json_scanner.depth(json_scanner.text_of(value)) > deepest
+    return json_scanner.depth(json_scanner.text_of(value)) > levels

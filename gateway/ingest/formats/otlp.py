@@ -55,13 +55,23 @@ _PLAIN_LOG = quoted("log"), quoted("record")
 _LARGER = 4
 """OTLP's JSON of an event is at most so many times as long as ours."""
 
+_MOST_SHARED = 8 * 1024
+"""Most bytes of resource and scope that each record's context repeats: a short request must not become a long one."""
+
+
+class _Shared(NamedTuple):
+    """What the records of one scope have in common: a part of their context, and the session of their resource."""
+
+    context: Members
+    session_id: bytes | None
+
 
 class _Sent(NamedTuple):
-    """A log record as it was sent, its place in the request, and what its context has of its resource and scope."""
+    """A log record as it was sent, with its place in the request."""
 
     place: int
     record: bytes
-    context: Members
+    shared: _Shared
 
 
 def is_json(parts: RequestParts) -> bool:
@@ -84,19 +94,22 @@ def _read_json(parts: RequestParts) -> Iterator[_Sent]:
     if top is None:
         raise BadRequest('A request is {"resourceLogs": [...]}.')
     for of_resource in map(object_members, _listed(top, "resourceLogs", limit)):
-        resource = object_members(of_resource.get("resource")).get("attributes")
+        resource = _short(object_members(of_resource.get("resource")).get("attributes"))
         for of_scope in map(object_members, _listed(of_resource, "scopeLogs", limit)):
-            context = _context(resource, object_members(of_scope.get("scope")))
+            shared = _shared(resource, object_members(of_scope.get("scope")))
             for record in _listed(of_scope, "logRecords", limit):
-                yield _Sent(_within(index, limit), record, context)
+                yield _Sent(_within(index, limit), record, shared)
                 index += 1
 
 
 def _read_protobuf(parts: RequestParts) -> Iterator[_Sent]:
+    index = 0
     try:
-        for index, found in enumerate(read_request(parts.body)):
-            context = _context(found.resource, object_members(found.scope))
-            yield _Sent(_within(index, parts.limits.max_events), found.record, context)
+        for of_scope in read_request(parts.body):
+            shared = _shared(_short(of_scope.resource), object_members(of_scope.scope))
+            for record in of_scope.records:
+                yield _Sent(_within(index, parts.limits.max_events), record, shared)
+                index += 1
     except ValueError as error:
         message = f"The body is no ExportLogsServiceRequest: {error}"
         raise BadRequest(message, code=ProblemCode.BAD_ENCODING) from None
@@ -117,23 +130,31 @@ def _within(index: int, limit: int) -> int:
     return index
 
 
-def _context(resource: bytes | None, scope: Members) -> Members:
-    """Return what the records of one scope have in common."""
+def _shared(resource: Members, scope: Members) -> _Shared:
+    described = {name: scope[name] for name in ("name", "version") if string(scope.get(name))}
+    found = {"resource": resource, "scope": described | _short(scope.get("attributes"))}
+    context = {name: joined(members) for name, members in found.items() if members}
+    if sum(map(len, context.values())) > _MOST_SHARED:
+        context = {}
+    return _Shared(context, resource.get(_SESSION_ID))
+
+
+def _short(value: bytes | None) -> Members:
+    """Return attributes that many records have in common; none where they are too long, or too deep, for that."""
+    if value is None or len(value) > _LARGER * _MOST_SHARED:
+        return {}
     try:
-        found = {"resource": attributes(resource)}
-        described = {name: scope[name] for name in ("name", "version") if string(scope.get(name))}
-        found["scope"] = described | attributes(scope.get("attributes"))
+        return attributes(value)
     except TooDeep:
         return {}
-    return {name: joined(members) for name, members in found.items() if members}
 
 
 def _item(sent: _Sent, made_from: bytes, parts: RequestParts, *, in_json: bool) -> Item:
-    limit = parts.limits.max_event_bytes
-    if len(sent.record) > _LARGER * limit:
-        return refused(sent.record, Code.TOO_LARGE, f"{len(sent.record)} bytes; the limit is {limit}")
+    most = _LARGER * parts.limits.max_event_bytes
     try:
-        record = sent.record if in_json else record_as_json(sent.record)
+        record = sent.record if in_json or len(sent.record) > most else record_as_json(sent.record)
+        if len(record) > most:
+            return refused(sent.record, Code.TOO_LARGE, f"{len(record)} bytes as OTLP's JSON; the limit is {most}")
         return map_object(record, lambda found: _mapped(record, given(found), sent, made_from, parts), parts.limits)
     except TooDeep as error:
         return refused(sent.record, Code.TOO_DEEP, str(error))
@@ -143,11 +164,10 @@ def _item(sent: _Sent, made_from: bytes, parts: RequestParts, *, in_json: bool) 
 
 def _mapped(value: bytes, record: Members, sent: _Sent, made_from: bytes, parts: RequestParts) -> Mapped:
     found = attributes(record.get("attributes"))
-    shared = object_members(sent.context.get("resource"))
     event_name = record.get("eventName") if string(record.get("eventName")) else found.get(_EVENT_NAME)
     category, name = _PLAIN_LOG if event_name is None else split_type(event_name)
     moment = _time(record, "timeUnixNano") or _time(record, "observedTimeUnixNano")
-    session_ids = (found.get(_SESSION_ID), shared.get(_SESSION_ID), _trace_id(record))
+    session_ids = (found.get(_SESSION_ID), sent.shared.session_id, _trace_id(record))
     context = {ours: record[theirs] for theirs, ours in _OF_CONTEXT.items() if theirs in record}
     if "body" in record:
         context["body"] = plain(record["body"])
@@ -159,7 +179,7 @@ def _mapped(value: bytes, record: Members, sent: _Sent, made_from: bytes, parts:
         timestamp=quoted(from_epoch(moment, NANOS) if moment else from_millis(parts.received_at).isoformat()),
         data=joined({name: part for name, part in found.items() if name not in _SPOKEN_FOR}),
         user_id=identifier("user_id", found.get(_USER_ID)),
-        context=sent.context | context,
+        context=sent.shared.context | context,
         original=value,
     )
 

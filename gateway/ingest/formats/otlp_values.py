@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 
+from gateway.ingest.formats.event import is_deeper
 from gateway.ingest.formats.json_slices import Members, elements, given, joined, object_members, string
 from schemas.json_reader import MAX_DEPTH
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?|NaN|-?Infinity", re.ASCII)
+
+
+_DEEPEST = 3 * (MAX_DEPTH + 1)
+"""OTLP's JSON has three levels for each of ours."""
 
 
 class TooDeep(ValueError):
@@ -16,6 +21,7 @@ class TooDeep(ValueError):
 
 def attributes(value: bytes | None, depth: int = 0) -> Members:
     """Return a list of keys with values as the members of an object. Raises TooDeep."""
+    _check_depth(value, depth)
     found: Members = {}
     for attribute in map(object_members, _elements(value)):
         name = string(attribute.get("key"))
@@ -26,8 +32,7 @@ def attributes(value: bytes | None, depth: int = 0) -> Members:
 
 def plain(value: bytes | None, depth: int = 0) -> bytes:
     """Return a value as JSON; null where it has none. Raises TooDeep."""
-    if depth > MAX_DEPTH:
-        raise TooDeep(f"nested deeper than {MAX_DEPTH} levels")
+    _check_depth(value, depth)
     kind, part = next(iter(given(object_members(value)).items()), ("", b"null"))
     match kind:
         case "intValue" | "doubleValue":
@@ -39,6 +44,12 @@ def plain(value: bytes | None, depth: int = 0) -> bytes:
         case "kvlistValue":
             return joined(attributes(object_members(part).get("values"), depth + 1))
     return part
+
+
+def _check_depth(value: bytes | None, depth: int) -> None:
+    """Raise TooDeep where a value goes too deep; at the top all of it is looked at, as each level takes a look."""
+    if depth > MAX_DEPTH or (depth == 0 and value is not None and is_deeper(value, _DEEPEST)):
+        raise TooDeep(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _elements(value: bytes | None) -> list[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,23 +24,23 @@ Json = dict[str, Any]
 _encode = msgspec.json.Encoder().encode
 
 
-class WireRecord(NamedTuple):
-    """A log record as bytes, with the attributes of its resource, and its scope, as OTLP's JSON has them."""
+class WireScope(NamedTuple):
+    """The log records of one scope as bytes; the attributes of its resource, and itself, as OTLP's JSON has them."""
 
-    record: bytes
+    records: Sequence[bytes]
     resource: bytes
     scope: bytes
 
 
-def read_request(body: bytes) -> Iterator[WireRecord]:
-    """Yield the log records of an ExportLogsServiceRequest. Raises ValueError for a body that is none."""
+def read_request(body: bytes) -> Iterator[WireScope]:
+    """Yield the scopes of an ExportLogsServiceRequest. Raises ValueError for a body that is none."""
     for of_resource in _parse(_request, body).resource_logs:
         resource = _as_json(_attributes(of_resource.resource.attributes))
         for of_scope in of_resource.scope_logs:
             scope = of_scope.scope
             described = {"name": _text(scope.name), "version": _text(scope.version)}
             in_json = _as_json(described | {"attributes": _attributes(scope.attributes)})
-            yield from (WireRecord(record, resource, in_json) for record in of_scope.log_records)
+            yield WireScope(of_scope.log_records, resource, in_json)
 
 
 def record_as_json(value: bytes) -> bytes:

@@ -154,6 +154,16 @@ def test_hostile_values_get_a_verdict_of_the_stream(found: Any, kind: type, head
     assert isinstance(verdict(items[0]), kind)
 
 
+@pytest.mark.parametrize("headers", [JSON, PROTOBUF])
+def test_a_short_request_never_becomes_a_long_one(headers: dict[str, str]) -> None:
+    request = a_request(*[a_record({})] * 1000, **{"session.id": "r-1", "large": "x" * 30_000})
+
+    items = read(parts_of(request, headers)).items()
+
+    assert {item.session_id for item in items} == {"r-1"}
+    assert sum(len(item.value) for item in items) < 1000 * 1000
+
+
 def test_numbers_of_javascript_and_texts_of_half_pairs_get_one_too() -> None:
     large = a_request(a_record({}, traceId=TRACE, attributes=[{"key": "a", "value": {"intValue": 2**70}}]))
     half = a_request(a_record({"session.id": "s", "a": "\ud800"}))
