@@ -47,7 +47,8 @@ async def test_two_tabs_share_session_and_queue(
 
     assert await times_stored(the_eye.settings, ids) == {1: 100}
     assert len({event["session_id"] for event in door.events()}) == 1
-    sent = Counter(event["event_id"] for seen in door.seen for event in seen.events)
+    taken = [seen for seen in door.seen if seen.status == 202]  # a busy gateway may have refused others
+    sent = Counter(event["event_id"] for seen in taken for event in seen.events)
     assert set(sent.values()) == {1}  # nobody sent what the other one was sending
 
 
