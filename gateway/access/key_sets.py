@@ -28,7 +28,7 @@ FETCH_SECONDS = 5.0
 """Longest that a fetch may take; no request waits for all of it."""
 
 REFRESH_SECONDS = 300.0
-"""How long fetched keys hold before they are fetched again: a key that the issuer took back opens nothing after it."""
+"""Fetched keys hold for this time, then they are fetched again; so a key that the issuer took back opens nothing."""
 
 RETRY_SECONDS = 10.0
 """Time between fetches that fail."""

@@ -28,7 +28,7 @@ MAX_VERIFIED = 10_000
 """Tokens that are remembered; the one that was used longest ago is forgotten first."""
 
 CLOCK_SECONDS = 5.0
-"""How far the issuer's clock may be ahead where a token begins to hold."""
+"""The time by which the issuer's clock may be ahead where a token begins to hold."""
 
 _TICK_SECONDS = 0.5
 
