@@ -60,7 +60,7 @@ _MOST_SHARED = 8 * 1024
 
 
 class _Shared(NamedTuple):
-    """What the records of one scope have in common: a part of their context, and the session of their resource."""
+    """The common part of one scope's records: a part of their context, and the session of their resource."""
 
     context: Members
     session_id: bytes | None

@@ -1,4 +1,4 @@
-"""Whatever a tracker, a CloudEvent or a log record holds: it has a verdict, and costs its neighbours nothing."""
+"""Any event of a tracker, a CloudEvent or a log record has a verdict, and costs its neighbours nothing."""
 
 from __future__ import annotations
 
