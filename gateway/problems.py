@@ -22,6 +22,12 @@ log = logging.getLogger(__name__)
 SERVER = "the-eye"
 """The header Server of all answers, without a version."""
 
+MAX_URL = 8190
+"""Longest URL in bytes."""
+
+_LONG_URLS = frozenset({"/i"})
+"""Calls with an event in their URL, which has no limit but that of the connection."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -196,6 +202,8 @@ def answer_problems(metrics: Metrics) -> Middleware:
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
+            if len(request.raw_path) > MAX_URL and request.path not in _LONG_URLS:
+                raise HeadersTooLarge(f"A URL has at most {MAX_URL} bytes.")
             return await handler(request)
         except ConnectionError:  # the client has gone: nobody is left to answer
             raise

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 READ_BUFFER_BYTES = 64 * 1024
 """Bytes buffered of a body that nobody reads yet; twice that at most."""
 
+MAX_URL_BYTES = 32 * 1024
+"""Longest URL; trackers put an event into one."""
+
 LINGER_SECONDS = 3.0
 """Time for which the rest of a refused body is read, so that the sender sees the answer."""
 
@@ -87,6 +90,7 @@ class Clients:
             keepalive_timeout=self._idle_seconds,
             lingering_time=LINGER_SECONDS,
             read_bufsize=READ_BUFFER_BYTES,
+            max_line_size=MAX_URL_BYTES,
         )
 
     def opened(self, connection: Waiting) -> None:

@@ -39,5 +39,7 @@ SENTENCES = {
 def malformed(error: BaseException | None) -> Problem:
     """Return the problem of a request that is no HTTP."""
     if isinstance(error, LineTooLong):
-        return HeadersTooLarge("A line of the request's head is too long.")
+        detail = "A line of the request's head is too long."
+        # a Snowplow tracker sends again for ever what is answered with 431
+        return BadRequest(detail) if bytes(error.args[0]).startswith(b"/i?") else HeadersTooLarge(detail)
     return BadRequest("This is no valid HTTP request.")

@@ -69,6 +69,13 @@ async def test_a_tracker_is_never_answered_with_413(settings: Settings) -> None:
     assert (many[0], json.loads(many[2])["code"], coded[0]) == (200, "too_many_events", 400)
 
 
+async def test_a_tracker_may_send_a_long_event_by_get(settings: Settings) -> None:
+    async with a_gateway(settings) as client:
+        for size, status in ((20_000, 200), (40_000, 400)):
+            async with client.get("/i", params=a_payload(aid=KEY, se_la="x" * size)) as answer:
+                assert answer.status == status
+
+
 async def test_a_tracker_beyond_its_rate_is_asked_again(settings: Settings) -> None:
     file = settings.applications_file
     file.write_text(file.read_text().replace('id = "shop"', 'id = "shop"\nrate = 0.001\nburst = 1'))
