@@ -22,6 +22,7 @@ from gateway.context import GATEWAY, Gateway
 from gateway.ingest.body import BodyReader
 from gateway.ingest.formats.format import Format
 from gateway.ingest.formats.registry import FORMATS
+from gateway.live.tail import Tail
 from gateway.metrics import Metrics
 from gateway.outgoing import RECORD_OVERHEAD
 from gateway.problems import Handler, answer_problems
@@ -34,6 +35,7 @@ from gateway.routes.browser_client import browser_client
 from gateway.routes.client_reports import post_client_report
 from gateway.routes.cors import allow_origins
 from gateway.routes.docs import DocsPage
+from gateway.routes.event_stream import TAIL, get_event_stream
 from gateway.routes.events import post_events, validate_events
 from gateway.routes.fast_path import FastPath
 from gateway.routes.formats import answering_problems, by_content, get_segment_settings, receiver, validate_as
@@ -57,13 +59,17 @@ from schemas.spans import Spans
 
 
 class Route(NamedTuple):
-    """One call of the gateway. `format`: it is another sender's, whose key may be in the body."""
+    """One call of the gateway.
+
+    `format`: it is another sender's, whose key may be in the body. `lasts`: an answer may go on for hours.
+    """
 
     method: str
     path: str
     handler: Handler
     access: Access
     format: Format | None = None
+    lasts: bool = False
 
 
 def build_app(
@@ -104,6 +110,7 @@ def build_app(
     )
     app[TRACING] = Tracing()
     app[EXPORTS] = [0]
+    app[TAIL] = Tail(settings, app[GATEWAY].publisher.guard)
     if spans is None:
         clients.fast_path = FastPath(app[GATEWAY])
     for route in _routes(app[GATEWAY], spans):
@@ -117,7 +124,7 @@ def build_app(
 def _guarded(route: Route) -> Handler:
     if route.access is Access.OPEN:
         return route.handler
-    handler = guarded(route.handler, route.access, key_may_follow=route.format is not None)
+    handler = guarded(route.handler, route.access, key_may_follow=route.format is not None, lasts=route.lasts)
     return handler if route.format is None else answering_problems(handler, route.format)
 
 
@@ -131,6 +138,7 @@ def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
         Route("POST", "/client-reports", post_client_report, Access.WRITE),
         Route("GET", "/events", get_events, Access.READ),
         Route("GET", "/events/", get_events, Access.READ),
+        Route("GET", "/events/stream", get_event_stream, Access.READ, lasts=True),
         Route("GET", "/events/{event_id}", get_event, Access.READ),
         Route("GET", "/events/{event_id}/trace", get_trace, Access.READ),
         Route("GET", "/sessions", get_sessions, Access.READ),

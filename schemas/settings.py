@@ -113,6 +113,9 @@ class Settings(KafkaSettings):
         32 * 1024 * 1024,
         description="Most bytes of events a gateway holds at once, 2 KiB more counted for each event; beyond it 503.",
     )
+    stream_readers: Count = Field(
+        64, description="How many readers of `GET /events/stream` a gateway process has at once."
+    )
     idle_seconds: Seconds = Field(75.0, description="How long a connection may wait for its next request.")
     head_seconds: Seconds = Field(10.0, description="How long the head of a request may take to come.")
     transfer_seconds: Seconds = Field(

@@ -27,11 +27,12 @@ ISSUER_SECONDS = 1.0
 """Time for which a request waits until the keys of its token's issuer are read."""
 
 
-def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False) -> Handler:
+def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False, lasts: bool = False) -> Handler:
     """Return the handler behind its guard; it finds `request[PERMIT]` and `request[GRANT]`.
 
     `key_may_follow`: a request without a key in its head is let through without a grant; the handler has to
-    `identify` it by what it finds in the body.
+    `identify` it by what it finds in the body. `lasts`: the answer may go on for hours; its request
+    is none of those that are under way.
     """
     scopes = access.value or frozenset()
 
@@ -43,6 +44,9 @@ def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False) -
         else:
             permit = request[PERMIT] = await _admit(gateway.admission, headers, scopes)
             request[GRANT] = permit.grant
+        if lasts:
+            gateway.admission.close(permit)
+            return await handler(request)
         try:
             return await handler(request)
         except RateLimited:
