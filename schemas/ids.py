@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import uuid
 
+MAX_EVENT_ID = 200
+"""Longest event_id that the stream takes, in characters: other senders' formats have longer ones than ours."""
+
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:the-eye:event")
 _VERSION_AND_VARIANT = 0x7 << 76 | 0x2 << 62
 _NEITHER = ~(0xF << 76 | 0x3 << 62)

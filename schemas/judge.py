@@ -10,28 +10,32 @@ import re
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from schemas import json_reader
 from schemas.catalogue import EventType
 from schemas.event import NO_CONTEXT, SentEvent
 from schemas.record import Envelope, RawRecord, open_envelope
 from schemas.rules import Rules
+from schemas.session_clocks import FirstEventDecides, SessionClocks, corrected
 from schemas.timestamp import in_utc
 from schemas.verdict import Accepted, Verdict
 from schemas.violations import collect_violations
 
 
-def judge(raw: RawRecord, rules: Rules) -> Verdict:
-    """Judge one raw record.
+def judge(raw: RawRecord, rules: Rules, clocks: SessionClocks | None = None) -> Verdict:
+    """Judge one raw record, by default as the first event of its session.
 
     Any bytes get a verdict, and no clock is read: a replay under the same rules gives the same verdicts.
     """
-    return judge_value(raw.value or b"", open_envelope(raw), rules)
+    if clocks is None:
+        clocks = FirstEventDecides(rules.clock_skew)
+    return judge_value(raw.value or b"", open_envelope(raw), rules, clocks)
 
 
-def judge_value(value: bytes, envelope: Envelope, rules: Rules) -> Verdict:
-    """Judge a raw record's value, given its decoded envelope."""
-    return _accept(value, envelope, rules) or collect_violations(value, envelope, rules)
+def judge_value(value: bytes, envelope: Envelope, rules: Rules, clocks: SessionClocks) -> Verdict:
+    """Judge a raw record's value, given its decoded envelope and what is known of its session's clock."""
+    return _accept(value, envelope, rules, clocks) or collect_violations(value, envelope, rules, clocks)
 
 
 _decoder = msgspec.json.Decoder(SentEvent)
@@ -43,13 +47,13 @@ _many_digits = re.compile(rb"(?<!\d)\d{300}")
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
+def _accept(value: bytes, envelope: Envelope, rules: Rules, clocks: SessionClocks) -> Accepted | None:
     """Recognise a valid event; None leaves the verdict to `collect_violations`, which may still accept it."""
     if len(value) > rules.max_event_bytes or (_BACKSLASH in value and _half_a_pair_or_nul.search(value)):
         return None
     try:
         sent = _decoder.decode(value)
-        event_type = rules.type_of(sent.category, sent.name, sent.schema_version)
+        event_type = rules.type_of(sent.category, sent.name, sent.schema_version, envelope.accept_unknown)
         if event_type is None or sent.session_id.encode() != envelope.key or sent.session_id.isspace():
             return None
         if (sent.event_id and sent.event_id.isspace()) or (sent.user_id and sent.user_id.isspace()):
@@ -63,7 +67,11 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
             fast.decoder.decode(sent.data)
         if (fast is None or not fast.is_flat) and _maybe_unstorable(bytes(sent.data)):
             return None
-        occurred_at = in_utc(sent.timestamp)
+        timestamp = occurred_at = in_utc(sent.timestamp)
+        sent_at = envelope.sent_at if sent.sent_at is None else in_utc(sent.sent_at)
+        offset = clocks.clock_offset(sent.session_id, sent_at, envelope.received_at)
+        if offset is not None:
+            occurred_at = corrected(timestamp, offset)
     except Exception:  # `collect_violations` names the fault, even a bug in a rule
         return None
     if rules.time_fault(occurred_at, envelope.received_at):
@@ -78,8 +86,10 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules) -> Accepted | None:
         envelope.received_at,
         event_type.version,
         sent.data,
-        msgspec.UNSET if sent.user_id is None else sent.user_id,
-        msgspec.UNSET if sent.context is NO_CONTEXT else sent.context,
+        UNSET if sent.user_id is None else sent.user_id,
+        UNSET if sent.context is NO_CONTEXT else sent.context,
+        UNSET if offset is None else timestamp,
+        UNSET if offset is None else offset,
     )
 
 

@@ -22,14 +22,21 @@ class Rules:
     max_future: timedelta = timedelta(seconds=60)
     max_age: timedelta | None = None
     accept_unknown_types: bool = False
+    clock_skew: timedelta | None = timedelta(seconds=60)
 
-    def type_of(self, category: str, name: str, version: int | None = None) -> EventType | None:
-        """Return an event type, in its latest version unless one is given; None if it is unknown."""
-        return self.catalogue.find(category, name, version) or self._unknown(category, name, version)
+    def type_of(
+        self, category: str, name: str, version: int | None = None, accept_unknown: bool | None = None
+    ) -> EventType | None:
+        """Return an event type, in its latest version unless one is given; None if it is unknown.
 
-    def _unknown(self, category: str, name: str, version: int | None) -> EventType | None:
-        """Return a type that accepts any payload, if the settings accept unknown types and this is one."""
-        if not self.accept_unknown_types or self.catalogue.find(category, name):
+        `accept_unknown` is what the application states of types that the catalogue lacks; None: nothing.
+        """
+        return self.catalogue.find(category, name, version) or self._unknown(category, name, version, accept_unknown)
+
+    def _unknown(self, category: str, name: str, version: int | None, accept_unknown: bool | None) -> EventType | None:
+        """Return a type that accepts any payload, if unknown types are accepted and this is one."""
+        accepts = self.accept_unknown_types if accept_unknown is None else accept_unknown
+        if not accepts or self.catalogue.find(category, name):
             return None
         possible = version is None or 1 <= version <= MAX_VERSION
         return EventType(category, name, version or 1, AnyPayload) if possible else None

@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from schemas.catalogue import load_catalogue
 from schemas.kafka_settings import KafkaSettings
+from schemas.record import UnknownTypes
 from schemas.rules import Rules
 from schemas.settings_error import SettingsError as SettingsError
 
@@ -128,12 +129,17 @@ class Settings(KafkaSettings):
     event_types: Annotated[list[str], NoDecode] = Field(
         ["schemas.event_types"], description="Packages and directories with event types, separated by commas."
     )
-    unknown_event_types: Literal["reject", "accept"] = Field(
-        "reject", description="What becomes of an event whose type the catalogue lacks."
+    unknown_event_types: UnknownTypes = Field(
+        "reject",
+        description="What becomes of an event whose type the catalogue lacks, where its application states nothing.",
     )
     max_future_seconds: Seconds = Field(60.0, description="How far a timestamp may be ahead of its reception.")
     max_age_seconds: Seconds | None = Field(
         None, description="How far a timestamp may be behind its reception. Empty: any age."
+    )
+    clock_skew_seconds: Seconds | None = Field(
+        60.0,
+        description="How far `sent_at` may be off from the reception before timestamps are corrected. Empty: never.",
     )
 
     # stream and sinks
@@ -191,6 +197,7 @@ class Settings(KafkaSettings):
 
     @field_validator(
         "kafka_bootstrap_servers", "kafka_cluster_id", "postgres_dsn", "postgres_read_dsn", "max_age_seconds",
+        "clock_skew_seconds",
         "replication_factor", "min_insync_replicas",
         "applications", "spool_dir", "instance", "stream_port", "sinks_port",
         "events_retention_days", "rejected_retention_days", "sessions_retention_days",
@@ -256,4 +263,5 @@ class Settings(KafkaSettings):
             max_future=timedelta(seconds=self.max_future_seconds),
             max_age=timedelta(seconds=self.max_age_seconds) if self.max_age_seconds else None,
             accept_unknown_types=self.unknown_event_types == "accept",
+            clock_skew=timedelta(seconds=self.clock_skew_seconds) if self.clock_skew_seconds else None,
         )

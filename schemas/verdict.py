@@ -39,6 +39,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     """An event that keeps every rule; encoded, it is the value of an `events.validated` record.
 
     `data` and `context` are JSON, byte for byte as sent. `user_id` and `context` are absent where they were not sent.
+    `occurred_at` is the timestamp, corrected by the offset of its session's clock; the timestamp as sent and the offset
+    in milliseconds are absent where nothing was corrected.
     """
 
     event_id: str
@@ -52,6 +54,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     data: msgspec.Raw
     user_id: str | msgspec.UnsetType = msgspec.UNSET
     context: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    timestamp_sent: datetime | msgspec.UnsetType = msgspec.UNSET
+    clock_offset_ms: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +63,7 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 
     Fields that could not be read are null. `raw` is the record's value: as text, or as base64 if it is not UTF-8 or
     has control characters. Only a value above the size limit is cut (`raw_truncated`); `events.raw` has all of it.
+    `clock_offset_ms` is the offset of its session's clock, absent where there is none.
     """
 
     event_id: str
@@ -72,6 +77,7 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
     raw: str
     raw_encoding: Literal["utf-8", "base64"] = "utf-8"
     raw_truncated: bool = False
+    clock_offset_ms: int | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def codes(self) -> list[str]:

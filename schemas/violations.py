@@ -18,6 +18,7 @@ from schemas.event import KNOWN_FIELDS, MAX_TEXT, NO_CONTEXT, REQUIRED_FIELDS, t
 from schemas.json_reader import Violations
 from schemas.record import Envelope
 from schemas.rules import Rules
+from schemas.session_clocks import SessionClocks, clock_offset, corrected
 from schemas.timestamp import parse_timestamp
 from schemas.verdict import Accepted, Code, Rejected, Verdict
 
@@ -27,18 +28,21 @@ MAX_VIOLATIONS = 100
 """Most violations that are listed of one event; hostile input could have millions."""
 
 
-def collect_violations(value: bytes, envelope: Envelope, rules: Rules) -> Verdict:
+def collect_violations(value: bytes, envelope: Envelope, rules: Rules, clocks: SessionClocks) -> Verdict:
     """Judge a raw value, listing all its violations; an event without any is accepted."""
     found = Violations()
     event = json_reader.sanitize(_read(value, rules.max_event_bytes, found), (), found)
     if not isinstance(event, dict):
-        return _rejected(value, envelope, rules, {}, found)
+        return _rejected(value, envelope, rules, {}, None, found)
     _check_fields(event, found)
     _check_key(event, envelope, found)
-    occurred_at = _check_timestamp(event, envelope, rules, found)
-    event_type = _check_payload(event, rules, found)
-    if found or occurred_at is None or event_type is None:
-        return _rejected(value, envelope, rules, event, found)
+    sent_at = _check_sent_at(event, envelope, found)
+    offset = _clock_offset(event, sent_at, envelope, clocks, found)
+    timestamp = _check_timestamp(event, found)
+    occurred_at = _check_time(timestamp, sent_at, offset, envelope, rules, found)
+    event_type = _check_payload(event, envelope, rules, found)
+    if found or timestamp is None or occurred_at is None or event_type is None:
+        return _rejected(value, envelope, rules, event, offset, found)
     as_sent = _as_sent(value, event)
     return Accepted(
         event_id=envelope.event_id,
@@ -52,6 +56,8 @@ def collect_violations(value: bytes, envelope: Envelope, rules: Rules) -> Verdic
         data=as_sent.data,
         user_id=msgspec.UNSET if event.get("user_id") is None else event["user_id"],
         context=msgspec.UNSET if event.get("context") is None else as_sent.context,
+        timestamp_sent=msgspec.UNSET if offset is None else timestamp,
+        clock_offset_ms=msgspec.UNSET if offset is None else offset,
     )
 
 
@@ -102,33 +108,79 @@ def _check_key(event: dict[str, Any], envelope: Envelope, found: Violations) -> 
         found.add(Code.BAD_VALUE, ("session_id",), "the record's key is not the session_id")
 
 
-def _check_timestamp(event: dict[str, Any], envelope: Envelope, rules: Rules, found: Violations) -> datetime | None:
-    timestamp = event.get("timestamp", "")
-    if not isinstance(timestamp, str):
-        found.add(Code.WRONG_TYPE, ("timestamp",), "timestamp must be a string")
+def _check_sent_at(event: dict[str, Any], envelope: Envelope, found: Violations) -> datetime | None:
+    """Return when an event was sent by its sender's clock; None if nothing is known."""
+    if event.get("sent_at") is None:
+        return envelope.sent_at
+    return _read_time(event, "sent_at", found) or envelope.sent_at
+
+
+def _clock_offset(
+    event: dict[str, Any], sent_at: datetime | None, envelope: Envelope, clocks: SessionClocks, found: Violations
+) -> int | None:
+    """Return the clock offset of the event's session; of a session that can't be read there is none."""
+    if "session_id" not in event or "$.session_id" in found:
+        return None
+    return clocks.clock_offset(event["session_id"], sent_at, envelope.received_at)
+
+
+def _check_timestamp(event: dict[str, Any], found: Violations) -> datetime | None:
+    return _read_time(event, "timestamp", found) if "timestamp" in event else None
+
+
+def _read_time(event: dict[str, Any], field: str, found: Violations) -> datetime | None:
+    if not isinstance(event[field], str):
+        found.add(Code.WRONG_TYPE, (field,), f"{field} must be a string")
         return None
     try:
-        occurred_at = parse_timestamp(timestamp)
+        return parse_timestamp(event[field])
+    except ValueError as error:
+        found.add(Code.BAD_TIMESTAMP, (field,), str(error))
+        return None
+
+
+def _check_time(
+    timestamp: datetime | None,
+    sent_at: datetime | None,
+    offset: int | None,
+    envelope: Envelope,
+    rules: Rules,
+    found: Violations,
+) -> datetime | None:
+    """Return when an event occurred, by its session's clock offset.
+
+    It has a fault only if its own request's clock does not explain it either: a session whose first request was
+    stalled has a wrong offset, and its events are kept all the same.
+    """
+    if timestamp is None:
+        return None
+    try:
+        occurred_at = corrected(timestamp, offset)
+        fault = rules.time_fault(occurred_at, envelope.received_at)
+        if fault is not None:
+            own = clock_offset(sent_at, envelope.received_at, rules.clock_skew)
+            own_fault = rules.time_fault(corrected(timestamp, own), envelope.received_at)
+            fault = None if own_fault is None else fault
     except ValueError as error:
         found.add(Code.BAD_TIMESTAMP, ("timestamp",), str(error))
         return None
-    fault = rules.time_fault(occurred_at, envelope.received_at)
     if fault is not None:
         found.add(fault[0], ("timestamp",), fault[1])
     return occurred_at
 
 
-def _check_payload(event: dict[str, Any], rules: Rules, found: Violations) -> EventType | None:
+def _check_payload(event: dict[str, Any], envelope: Envelope, rules: Rules, found: Violations) -> EventType | None:
     """Check the payload against its type's rules; return the type, or None if it is unknown."""
     category, name, version = event.get("category"), event.get("name"), event.get("schema_version")
     if not isinstance(category, str) or not isinstance(name, str):
         return None
-    if rules.type_of(category, name) is None:
+    accept_unknown = envelope.accept_unknown
+    if rules.type_of(category, name, None, accept_unknown) is None:
         found.add(
             Code.UNKNOWN_EVENT_TYPE, ("name",), f"no event type {category[:MAX_TEXT]} / {name[:MAX_TEXT]} is known"
         )
         return None
-    event_type = rules.type_of(category, name, version if type(version) is int else None)
+    event_type = rules.type_of(category, name, version if type(version) is int else None, accept_unknown)
     if event_type is None:
         found.add(Code.BAD_VALUE, ("schema_version",), f"this event type has no version {version}")
     elif isinstance(event.get("data"), dict):
@@ -175,7 +227,9 @@ def _encoded(part: Any) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(part).encode())
 
 
-def _rejected(value: bytes, envelope: Envelope, rules: Rules, event: dict[str, Any], found: Violations) -> Rejected:
+def _rejected(
+    value: bytes, envelope: Envelope, rules: Rules, event: dict[str, Any], offset: int | None, found: Violations
+) -> Rejected:
     raw, encoding = _as_text(value[: rules.max_event_bytes])
     return Rejected(
         event_id=envelope.event_id,
@@ -189,6 +243,7 @@ def _rejected(value: bytes, envelope: Envelope, rules: Rules, event: dict[str, A
         raw=raw,
         raw_encoding=encoding,
         raw_truncated=len(value) > rules.max_event_bytes,
+        clock_offset_ms=msgspec.UNSET if offset is None else offset,
     )
 
 

@@ -64,7 +64,7 @@ class StreamPartition:
 
     def _reset_state(self) -> None:
         settings = self._settings
-        self._sessions = SessionBook(timedelta(seconds=settings.session_gap_seconds))
+        self._sessions = SessionBook(timedelta(seconds=settings.session_gap_seconds), self._rules.clock_skew)
         self._recent = RecentEvents(
             timedelta(seconds=settings.duplicate_window_seconds), settings.duplicate_window_events
         )
@@ -132,9 +132,10 @@ class StreamPartition:
 
         Each step runs over all records before the next one, which is faster than all steps for each record.
         """
-        rules, recent, place = self._rules, self._recent, f"{chunk.topic}:{chunk.partition}:".encode()
+        rules, recent, clocks = self._rules, self._recent, self._sessions
+        place = f"{chunk.topic}:{chunk.partition}:".encode()
         opened = [(raw, open_envelope(raw)) for raw in chunk.records]
-        verdicts = [judge_value(raw.value or b"", envelope, rules) for raw, envelope in opened]
+        verdicts = [judge_value(raw.value or b"", envelope, rules, clocks) for raw, envelope in opened]
         result = _ChunkResult([], [], [], [])
         for (raw, envelope), verdict in zip(opened, verdicts, strict=True):
             if not recent.add(verdict):

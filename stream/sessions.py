@@ -7,18 +7,21 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from schemas.session import SessionStatus, SessionSummary, decode_session, encode_session, new_session
+from schemas.session_clocks import SessionClocks, clock_offset
 from schemas.verdict import Verdict
 
 
-class SessionBook:
+class SessionBook(SessionClocks):
     """The summaries of a partition's sessions: open ones in memory, closed ones on disk.
 
     Time is that of the records: the latest reception so far. So a replay opens and closes the same sessions at the
-    same records.
+    same records. With a `skew` the first event of a session decides its clock offset, which its summary keeps.
     """
 
-    def __init__(self, gap: timedelta) -> None:
+    def __init__(self, gap: timedelta, skew: timedelta | None = None) -> None:
         self._gap = gap
+        self._skew = skew
+        self._judged: dict[str, SessionSummary] = {}  # of events that are judged, and not applied yet
         self._open: dict[str, SessionSummary] = {}  # in the order they were last touched
         self._closed = _ClosedSessions()
         self._none_idle_until: datetime | None = None
@@ -36,6 +39,19 @@ class SessionBook:
         if by_time:
             self.now = by_time[-1].updated_at
 
+    def clock_offset(self, session_id: str, sent_at: datetime | None, received_at: datetime) -> int | None:
+        """Return a session's offset in milliseconds, decided by this event if it is the first; None without one.
+
+        The decision is kept by the next `apply`, if that has a verdict on an event of the session.
+        """
+        summary = self._open.get(session_id) or self._judged.get(session_id)
+        if summary is None:
+            summary = self._closed.find(session_id)
+            if summary is None:
+                summary = new_session(session_id, received_at, clock_offset(sent_at, received_at, self._skew))
+            self._judged[session_id] = summary
+        return summary.clock_offset_ms
+
     def apply(self, verdicts: Iterable[Verdict]) -> dict[str, SessionSummary]:
         """Update the summaries by verdicts, in order; return those that changed, by session_id."""
         changed: dict[str, SessionSummary] = {}
@@ -46,13 +62,14 @@ class SessionBook:
             now = self.now
             if now is None or verdict.received_at > now:
                 self.now = now = verdict.received_at
-            summary = self._open.pop(session_id, None) or self._closed.find(session_id)
+            summary = self._open.pop(session_id, None) or self._judged.pop(session_id, None)
             if summary is None:
-                summary = new_session(session_id, now)
+                summary = self._closed.find(session_id) or new_session(session_id, now)
             summary.add(verdict, now)
             self._open[session_id] = changed[session_id] = summary
             if self._none_idle_until is None or now > self._none_idle_until:
                 self._close_idle(changed, now)
+        self._judged.clear()
         return changed
 
     def _close_idle(self, changed: dict[str, SessionSummary], now: datetime) -> None:

@@ -17,6 +17,7 @@ from schemas.record import (
     Envelope,
     Headers,
     RawRecord,
+    said_in,
     to_millis,
 )
 from schemas.verdict import Accepted, Verdict, encode
@@ -43,6 +44,7 @@ def _common_headers(raw: RawRecord, verdict: Verdict) -> Headers:
         (APPLICATION, verdict.application.encode()),
         (RECEIVED_AT, str(to_millis(verdict.received_at)).encode()),
         *traceparent,
+        *said_in(raw.headers).headers,
     ]
 
 

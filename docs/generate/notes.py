@@ -12,10 +12,12 @@ CODE_MEANINGS = {
     Code.BAD_VALUE: "A value breaks a rule, or can't be stored: U+0000, half a surrogate pair, NaN, a number beyond a"
     " double.",
     Code.UNKNOWN_FIELD: "There is no such field.",
-    Code.UNKNOWN_EVENT_TYPE: "The catalogue lacks this category and name.",
-    Code.BAD_TIMESTAMP: "No ISO 8601 date and time.",
-    Code.FUTURE_TIMESTAMP: "Later than its reception by more than the allowed skew (`EYE_MAX_FUTURE_SECONDS`).",
-    Code.TOO_OLD: "Earlier than its reception by more than `EYE_MAX_AGE_SECONDS`; off by default.",
+    Code.UNKNOWN_EVENT_TYPE: "The catalogue lacks this category and name, and neither its application nor the setting"
+    " accepts such.",
+    Code.BAD_TIMESTAMP: "No ISO 8601 date and time: `timestamp`, or `sent_at` of an event.",
+    Code.FUTURE_TIMESTAMP: "Later than its reception by more than `EYE_MAX_FUTURE_SECONDS`, as sent or corrected.",
+    Code.TOO_OLD: "Earlier than its reception by more than `EYE_MAX_AGE_SECONDS`, as sent or corrected; off by"
+    " default.",
     Code.TOO_LARGE: "More bytes than `EYE_MAX_EVENT_BYTES`.",
     Code.TOO_DEEP: "Nested deeper than 64 levels.",
     Code.VALIDATOR_ERROR: "The event type's own rule failed: a bug in it.",
@@ -53,28 +55,29 @@ TOPICS = {
         "gateway",
         "session_id",
         "the event's JSON, byte for byte as sent",
-        "`event_id`, `application`, `received_at` (ms), `traceparent`",
+        "`event_id`, `application`, `received_at` (ms), `traceparent`; `sent_at` (ms) where the request said it,"
+        " `unknown_event_types` where the application states it",
     ],
     "events.validated": [
         "stream",
         "session_id",
         "JSON: event_id, application, session_id, category, name, occurred_at, received_at, schema_version, data;"
-        " user_id and context where they were sent",
-        "the above, `category`, `name`, `schema_version`, `source` (`topic:partition:offset`); `replay` where published"
-        " again, `redrive` where an operator mended it",
+        " user_id and context where they were sent; timestamp_sent and clock_offset_ms where occurred_at was corrected",
+        "as raw, `category`, `name`, `schema_version`, `source` (`topic:partition:offset`); `replay`"
+        " where published again, `redrive` where an operator mended it",
     ],
     "events.rejected": [
         "stream",
         "session_id or null",
         "JSON: what could be read, `errors` (code, path, message), `raw` (`raw_encoding`: `utf-8` or `base64`;"
-        " `raw_truncated`)",
+        " `raw_truncated`); clock_offset_ms where its session has one",
         "as raw, `source`, `codes`",
     ],
     "sessions": [
         "stream",
         "session_id",
         "JSON: session_id, applications, revision, status, started_at, ended_at, event_count, rejected_count,"
-        " counts_by_type, first_event_id, last_event_id, updated_at",
+        " counts_by_type, first_event_id, last_event_id, updated_at; clock_offset_ms where its events are corrected",
         "`revision`",
     ],
 }

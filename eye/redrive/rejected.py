@@ -14,7 +14,7 @@ from psycopg.rows import class_row
 
 from eye.redrive.transform import Step, transform
 from eye.runs.selection import Selection
-from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, Record, to_millis
+from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, SENT_AT, UNKNOWN_EVENT_TYPES, Record, to_millis
 
 MAX_ATTEMPTS = 5
 
@@ -44,7 +44,8 @@ select source_partition,
 
 _BATCH = f"""
 select event_id::text as row_id, coalesce(client_event_id, event_id::text) as event_id, application, session_id,
-    received_at, codes, raw, raw_encoding, source_partition, source_offset
+    received_at, codes, raw, raw_encoding, source_partition, source_offset,
+    rejected.sent_at, unknown_event_types, clock_offset_ms
 {_FROM} where {_CONDITIONS}
     and source_partition = %(partition)s and source_offset >= %(offset)s
     and coalesce(attempts, 0) < %(most)s and last_run is distinct from %(run)s
@@ -73,6 +74,9 @@ class RejectedEvent:
     raw_encoding: str
     source_partition: int
     source_offset: int
+    sent_at: datetime | None
+    unknown_event_types: str | None
+    clock_offset_ms: int | None
 
     def value(self) -> bytes:
         """Return the raw record's value."""
@@ -86,6 +90,10 @@ def retry_of(rejected: RejectedEvent, topic: str, steps: Sequence[Step]) -> Reco
         (APPLICATION, rejected.application.encode()),
         (RECEIVED_AT, str(to_millis(rejected.received_at)).encode()),
     ]
+    if rejected.sent_at is not None:
+        headers.append((SENT_AT, str(to_millis(rejected.sent_at)).encode()))
+    if rejected.unknown_event_types is not None:
+        headers.append((UNKNOWN_EVENT_TYPES, rejected.unknown_event_types.encode()))
     key = rejected.session_id.encode() if rejected.session_id is not None else None
     place = (topic, rejected.source_partition, rejected.source_offset, to_millis(rejected.received_at))
     return Record(*place, key, _transformed(rejected.value(), steps), headers)

@@ -19,6 +19,7 @@ from eye.runs.rejudging import Rejudged, Rejudger, VerdictPublisher
 from eye.runs.selection import Selection
 from eye.runs.targets import CheckResult
 from eye.runs.throttle import Throttle
+from schemas.session_clocks import FirstEventDecides
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from schemas.verdict import Accepted
@@ -57,8 +58,8 @@ class Redrive:
         for partition, _, _ in counts:
             offset = 0
             while batch := await self._batch(selection, "", partition, offset, Throttle().chunk_records):
-                for event in batch:
-                    found.add(_example(event, rejudger.judge(retry_of(event, self._raw, steps)), bool(steps)))
+                for event, judged in zip(batch, self._judge(batch, steps, rejudger), strict=True):
+                    found.add(_example(event, judged, bool(steps)))
                 found.sample = _one_of_each(found.sample)
                 self._watcher.advance(len(batch))
                 offset = batch[-1].source_offset + 1
@@ -125,12 +126,18 @@ class Redrive:
             await lock_verdicts(connection, partition, exclusive=True)
             batch = await next_batch(connection, run.selection, run.run, partition, 0, limit)
             if batch:
-                judged = [rejudger.judge(retry_of(event, self._raw, steps)) for event in batch]
+                judged = self._judge(batch, steps, rejudger)
                 passed = [one for one in judged if isinstance(one.verdict, Accepted)]
                 await record_attempts(connection, run.run, batch)
                 await publisher.publish(passed, batch[-1].source_offset + 1)
                 await replace_verdicts(connection, [one.row for one in passed])
         return len(batch)
+
+    def _judge(self, batch: Sequence[RejectedEvent], steps: Sequence[Step], rejudger: Rejudger) -> list[Rejudged]:
+        """Judge rejected events again, by the clock offsets that their sessions had."""
+        known = {event.session_id: event.clock_offset_ms for event in batch if event.session_id is not None}
+        clocks = FirstEventDecides(rejudger.rules.clock_skew, known)
+        return [rejudger.judge(retry_of(event, self._raw, steps), clocks) for event in batch]
 
     async def _batch(
         self, selection: Selection, run: str, partition: int, offset: int, limit: int

@@ -36,7 +36,7 @@ left join eye.rejected_events rejected
 
 _EVENT = (
     "session_id", "category", "name", "occurred_at", "received_at", "schema_version", "data", "client_event_id",
-    "user_id", "context",
+    "user_id", "context", "timestamp_sent", "clock_offset_ms",
 )  # fmt: skip
 _REJECTED = (
     "session_id", "category", "name", "timestamp", "received_at", "codes", "errors", "raw", "raw_encoding",

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from gateway.query.kafka_reader import committed_offsets
 from schemas.judge import judge_value
 from schemas.record import REDRIVE, REPLAY, RawRecord, Record, open_envelope
+from schemas.session_clocks import SessionClocks
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from schemas.verdict import Accepted, Rejected, Verdict
@@ -34,13 +35,13 @@ class Rejudger:
     def __init__(self, settings: Settings, run: str, *, redrive: bool = False) -> None:
         """With `redrive` the rejected event is kept, and marked. Raises CatalogueError."""
         self._topics = topic_names(settings)
-        self._rules = settings.rules()
+        self.rules = settings.rules()
         self._headers = [(REPLAY, run.encode()), *([(REDRIVE, run.encode())] if redrive else [])]
 
-    def judge(self, raw: RawRecord) -> Rejudged:
-        """Judge one raw record."""
+    def judge(self, raw: RawRecord, clocks: SessionClocks) -> Rejudged:
+        """Judge one raw record, by the clock offset that its session has."""
         envelope = open_envelope(raw)
-        verdict = judge_value(raw.value or b"", envelope, self._rules)
+        verdict = judge_value(raw.value or b"", envelope, self.rules, clocks)
         key, value, headers = verdict_record(raw, envelope, verdict, f"{raw.topic}:{raw.partition}:".encode())
         outgoing = (key, value, [*headers, *self._headers])
         accepted = isinstance(verdict, Accepted)

@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.access.issuers import Issuer, check_issuers
 from schemas.event import Text
+from schemas.record import UnknownTypes
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Grant(msgspec.Struct, frozen=True):
     """The rights of a key: its application, its scopes, its rate limits, and the origins of the application's pages.
 
     `public`: the key stands in a page for everybody to read, so it works from these origins alone.
+    `unknown_event_types`: what becomes of an event whose type the catalogue lacks; None: as the settings say.
     """
 
     application: str
@@ -53,6 +55,7 @@ class Grant(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
     origins: frozenset[str] = frozenset()
     public: bool = False
+    unknown_event_types: UnknownTypes | None = None
 
 
 class KnownKey(NamedTuple):
@@ -83,6 +86,7 @@ class _Application(msgspec.Struct, forbid_unknown_fields=True):
     id: Text
     keys: list[_Key] = []
     origins: frozenset[_Origin] = frozenset()
+    unknown_event_types: UnknownTypes | None = None
     rate: _Rate | None = None
     burst: _Burst | None = None
 
@@ -216,7 +220,14 @@ def parse_applications(content: bytes) -> Applications:
     grants: dict[str, Grant] = {}
     for application in file.applications:
         shared = _limits(f"application {application.id}", application)
-        grants[application.id] = Grant(application.id, frozenset(), shared, application.origins)
+        grant = Grant(
+            application.id,
+            frozenset(),
+            shared,
+            application.origins,
+            unknown_event_types=application.unknown_event_types,
+        )
+        grants[application.id] = grant
         for key in application.keys:
             digest = key.sha256.lower()
             if digest in known:
@@ -224,8 +235,8 @@ def parse_applications(content: bytes) -> Applications:
             if key.public and key.scopes != {Scope.WRITE}:
                 raise ValueError(f"the public key with sha256 {digest[:8]}... may only have the scope write")
             limits = (*shared, *_limits(f"key {digest[:12]}", key))
-            grant = Grant(application.id, key.scopes, limits, application.origins, key.public)
-            known[digest] = KnownKey(digest, grant)
+            granted = msgspec.structs.replace(grant, scopes=key.scopes, limits=limits, public=key.public)
+            known[digest] = KnownKey(digest, granted)
     return Applications(known, grants, file.issuers)
 
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from gateway.ingest import json_scanner, tolerant_reader
 from gateway.ingest.results import OK, Status
+from gateway.ingest.tolerant_reader import EventList
 from gateway.problems import BadRequest, ProblemCode, TooLarge
 from schemas.event import Text
+from schemas.record import to_millis
+from schemas.timestamp import parse_timestamp
 from schemas.verdict import Code, Violation
 
 MAX_COMMAS_PER_EVENT = 100
@@ -34,10 +38,14 @@ class Item(msgspec.Struct, gc=False):
 
 
 class ParsedBody(msgspec.Struct):
-    """The events of one body, in their order. `single`: the body was one event, no list of any form."""
+    """The events of one body, in their order. `single`: the body was one event, no list of any form.
+
+    `sent_at`: the sender's clock when it sent the body, in milliseconds since 1970, where the body says so.
+    """
 
     items: list[Item]
     single: bool = False
+    sent_at: int | None = None
 
 
 class _Routed(msgspec.Struct, gc=False):
@@ -45,14 +53,19 @@ class _Routed(msgspec.Struct, gc=False):
     event_id: Text | None = None
 
 
+_NO_SENT_AT = msgspec.Raw(b"null")
+
+
 class _List(msgspec.Struct):
     events: list[msgspec.Raw]
     session_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    sent_at: msgspec.Raw = _NO_SENT_AT
 
 
 _routed = msgspec.json.Decoder(_Routed)
 _list = msgspec.json.Decoder(_List)
 _array = msgspec.json.Decoder(list[msgspec.Raw])
+_any = msgspec.json.Decoder(Any)
 _NOT_TAKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -70,10 +83,11 @@ class Reader:
         """
         body = trimmed(body)
         routed = _route(body) if body.startswith(b"{") else None
-        values = self._split(body) if routed is None else None
-        if values is None:
+        found = self._split(body) if routed is None else None
+        if found is None:
             return ParsedBody([self._item(body, routed)], single=True)
-        return ParsedBody([self._item(value, _route(value)) for value in values])
+        items = [self._item(value, _route(value)) for value in map(bytes, found.events)]
+        return ParsedBody(items, sent_at=_millis(found.sent_at))
 
     def read_fast(self, body: bytes) -> ParsedBody | None:
         """Read a body by the fast reader alone; None where an event needs the tolerant reader, or is refused."""
@@ -81,16 +95,16 @@ class Reader:
         routed = _route(body) if body.startswith(b"{") else None
         if routed is not None:
             return ParsedBody([self._item(body, routed)], single=True) if len(body) <= self._max_event_bytes else None
-        raws = self._split_fast(body)
-        if not raws or len(raws) > self._max_events:
+        found = self._split_fast(body)
+        if found is None or not found.events or len(found.events) > self._max_events:
             return None
         items = []
-        for value in map(bytes, raws):
+        for value in map(bytes, found.events):
             routed = _route(value)
             if routed is None or len(value) > self._max_event_bytes:
                 return None
             items.append(self._item(value, routed))
-        return ParsedBody(items)
+        return ParsedBody(items, sent_at=None if found.sent_at is None else _millis(found.sent_at))
 
     def read_lines(self, body: bytes) -> ParsedBody:
         """Read NDJSON: each line is an event of its own, whatever the others are; empty lines are none.
@@ -104,30 +118,31 @@ class Reader:
             items.append(self._item(line, _route(line)))
         return ParsedBody(items)
 
-    def _split(self, body: bytes) -> list[bytes] | None:
+    def _split(self, body: bytes) -> EventList | None:
         """Return the events of a list of either form; None where the body is one value."""
-        raws = self._split_fast(body)
         try:
-            values = tolerant_reader.split(body, self._max_events) if raws is None else [bytes(raw) for raw in raws]
+            found = self._split_fast(body) or tolerant_reader.split(body, self._max_events)
         except json_scanner.TooManyElements:
             raise self._too_many() from None
         except ValueError as error:
             raise BadRequest(f"The body is no JSON: {error}", code=ProblemCode.NOT_JSON) from None
-        if values is not None and len(values) > self._max_events:
+        if found is not None and len(found.events) > self._max_events:
             raise self._too_many()
-        return values
+        return found
 
-    def _split_fast(self, body: bytes) -> list[msgspec.Raw] | None:
+    def _split_fast(self, body: bytes) -> EventList | None:
         """Split a list; None where this is no list, or not one for the fast reader."""
         if body.count(b",") > self._max_events * MAX_COMMAS_PER_EVENT:
             return None
         try:
             if body.startswith(b"["):
-                return _array.decode(body)
+                return EventList(_array.decode(body), None)
             found = _list.decode(body)
+            if found.session_id is not msgspec.UNSET:
+                return None
+            return EventList(found.events, None if found.sent_at is _NO_SENT_AT else _any.decode(found.sent_at))
         except _NOT_TAKEN:
             return None
-        return found.events if found.session_id is msgspec.UNSET else None
 
     def _item(self, value: bytes, routed: _Routed | None) -> Item:
         if routed is None:
@@ -152,6 +167,14 @@ def _route(value: bytes) -> _Routed | None:
     except _NOT_TAKEN:
         return None
     return None if _is_odd(routed.session_id) or (routed.event_id and _is_odd(routed.event_id)) else routed
+
+
+def _millis(sent_at: object) -> int | None:
+    """Return a sender's clock in milliseconds since 1970; None where it is no time, which is no reason to refuse."""
+    try:
+        return to_millis(parse_timestamp(sent_at)) if isinstance(sent_at, str) else None
+    except ValueError:
+        return None
 
 
 def _is_odd(identifier: str) -> bool:

@@ -6,11 +6,14 @@ Bytes that are no UTF-8 stay as they are, so that each event is exactly as sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from gateway.ingest import json_scanner
 from gateway.ingest.json_scanner import nothing_follows, text_of
-from schemas.event import text_fault
+from schemas.event import MAX_TEXT, text_fault
 from schemas.json_reader import Violations
 from schemas.verdict import Code, Violation
 
@@ -23,16 +26,28 @@ class EventIds(NamedTuple):
     errors: list[Violation]
 
 
-def split(body: bytes, max_events: int) -> list[bytes] | None:
+class EventList(NamedTuple):
+    """The events of a list, and the `sent_at` beside them, whatever it is."""
+
+    events: Sequence[bytes | msgspec.Raw]
+    sent_at: object
+
+
+def split(body: bytes, max_events: int) -> EventList | None:
     """Return the events of a list of either form; None where the body is one value.
 
     Raises ValueError where it is no JSON, json_scanner.TooManyElements beyond the limit.
     """
     text = text_of(body)
-    found = _spans(text, max_events)
-    if found is None:
+    if text.startswith("["):
+        spans, end = json_scanner.elements(text, 0, max_events)
+        nothing_follows(text, end)
+        return EventList(_events(text, spans), None)
+    parts = _members(text)
+    if parts is None or "session_id" in parts or "events" not in parts or text[parts["events"].start] != "[":
         return None
-    return [text[span.start : span.end].encode("utf-8", "surrogateescape") for span in found]
+    sent_at = json_scanner.read(text, parts["sent_at"]) if "sent_at" in parts else None
+    return EventList(_events(text, json_scanner.elements(text, parts["events"].start, max_events)[0]), sent_at)
 
 
 def read_ids(value: bytes) -> EventIds:
@@ -52,15 +67,8 @@ def read_ids(value: bytes) -> EventIds:
     return EventIds(session_id, event_id, list(found.values()))
 
 
-def _spans(text: str, max_events: int) -> list[json_scanner.Span] | None:
-    if text.startswith("["):
-        spans, end = json_scanner.elements(text, 0, max_events)
-        nothing_follows(text, end)
-        return spans
-    parts = _members(text)
-    if parts is None or "session_id" in parts or "events" not in parts or text[parts["events"].start] != "[":
-        return None
-    return json_scanner.elements(text, parts["events"].start, max_events)[0]
+def _events(text: str, spans: Sequence[json_scanner.Span]) -> list[bytes]:
+    return [text[span.start : span.end].encode("utf-8", "surrogateescape") for span in spans]
 
 
 def _members(text: str) -> dict[str, json_scanner.Span] | None:
@@ -86,7 +94,7 @@ def _event_id(text: str, parts: dict[str, json_scanner.Span], found: Violations)
 
 
 def _checked(field: str, value: object, found: Violations) -> str | None:
-    fault = text_fault(field, value)
+    fault = text_fault(field, value, MAX_TEXT)
     if fault is not None:
         found.add(fault[0], (field,), fault[1])
     return value if fault is None and isinstance(value, str) else None

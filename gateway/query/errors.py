@@ -56,7 +56,7 @@ _SOURCE = "eye.rejected_events event"
 
 # the caller's own application first: two may have used the same UUID
 _BY_ID = f"""{_SELECT} from {_SOURCE}
-    where event.event_id = %(id)s
+    where event.event_id = %(id)s and (%(session_id)s::text is null or event.session_id = %(session_id)s)
     order by event.application <> %(application)s, event.application limit 1"""
 
 _COUNTS = """
@@ -99,9 +99,15 @@ ERRORS = Listing(
 )
 
 
-async def find_rejected_event(database: Database, application: str, event_id: str) -> RejectedEvent | None:
-    """Return the rejected event with an id, as sent; an id that is no UUID is one of the application's own."""
-    for row in await database.rows(_BY_ID, {"id": row_id(application, event_id), "application": application}):
+async def find_rejected_event(
+    database: Database, application: str, event_id: str, session_id: str | None
+) -> RejectedEvent | None:
+    """Return the rejected event with an id, as sent, in a session if one is given.
+
+    An id that is no UUID is one of the application's own.
+    """
+    wanted = {"id": row_id(application, event_id), "application": application, "session_id": session_id}
+    for row in await database.rows(_BY_ID, wanted):
         return _rejected(row)
     return None
 

@@ -17,7 +17,10 @@ from schemas.ids import row_id
 
 
 class StoredEvent(msgspec.Struct, omit_defaults=True):
-    """An accepted event. `status` is there in answers that may also be a rejected event."""
+    """An accepted event. `status` is there in answers that may also be a rejected event.
+
+    `timestamp_sent` and `clock_offset_ms` are there where `occurred_at` was corrected by its session's clock.
+    """
 
     event_id: str
     application: str
@@ -30,20 +33,25 @@ class StoredEvent(msgspec.Struct, omit_defaults=True):
     data: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     user_id: str | None = None
     context: msgspec.Raw | None = None
+    timestamp_sent: datetime | None = None
+    clock_offset_ms: int | None = None
     status: Literal["stored"] | None = None
 
 
 _SELECT = """
     select coalesce(event.client_event_id, event.event_id::text) as event_id, event.application, event.session_id,
         event.category, event.name, event.occurred_at, event.received_at, event.schema_version,
-        event.data::text as data, event.user_id, event.context::text as context, event.event_id::text as row_id"""
+        event.data::text as data, event.user_id, event.context::text as context, event.timestamp_sent,
+        event.clock_offset_ms, event.event_id::text as row_id"""
 _SOURCE = "eye.events event"
 
 # the caller's own application first: two may have used the same UUID
 _BY_ID = f"""{_SELECT} from {_SOURCE}
     join eye.event_keys key using (occurred_at, event_id, application)
-    where key.event_id = %(id)s
+    where key.event_id = %(id)s and (%(session_id)s::text is null or event.session_id = %(session_id)s)
     order by event.application <> %(application)s, event.application limit 1"""
+
+BY_ID_PARAMETERS = (Parameter("session_id", "The event of this session, where several have the id.", ""),)
 
 _TYPE_AND_TIME = (*event_type_filters("event"), *time_filters("event.occurred_at"))
 
@@ -84,9 +92,13 @@ SESSION_EVENTS = replace(EVENTS, filters=_TYPE_AND_TIME, always=("event.session_
 """The events of the session that the path names."""
 
 
-async def find_event(database: Database, application: str, event_id: str) -> StoredEvent | None:
-    """Return the stored event with an id, as sent; an id that is no UUID is one of the application's own."""
-    for row in await database.rows(_BY_ID, {"id": row_id(application, event_id), "application": application}):
+async def find_event(database: Database, application: str, event_id: str, session_id: str | None) -> StoredEvent | None:
+    """Return the stored event with an id, as sent, in a session if one is given.
+
+    An id that is no UUID is one of the application's own.
+    """
+    wanted = {"id": row_id(application, event_id), "application": application, "session_id": session_id}
+    for row in await database.rows(_BY_ID, wanted):
         event = _event(row)
         event.status = "stored"
         return event
@@ -96,10 +108,10 @@ async def find_event(database: Database, application: str, event_id: str) -> Sto
 def paths() -> Json:
     """Return the calls as the OpenAPI document has them."""
     either = {"oneOf": [ref("StoredEvent"), ref("RejectedEvent")]}
-    event_id = path("event_id", "The event's id, as sent.")
+    by_id = [path("event_id", "The event's id, as sent."), *(known.openapi() for known in BY_ID_PARAMETERS)]
     return {
         "/events": {"get": EVENTS.call("Stored events, by occurred_at, then event_id", "Events")},
         "/events/{event_id}": {
-            "get": call("One event, stored or rejected", either, [*READ_PROBLEMS, 404], [event_id]),
+            "get": call("One event, stored or rejected", either, [*READ_PROBLEMS, 404], by_id),
         },
     }

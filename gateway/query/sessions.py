@@ -19,7 +19,10 @@ _COUNTS = {"type": "object", "additionalProperties": {"type": "integer"}}
 
 
 class Session(msgspec.Struct):
-    """The newest summary of a session."""
+    """The newest summary of a session.
+
+    `clock_offset_ms` is added to the timestamps of its events; absent where they are taken as sent.
+    """
 
     session_id: str
     applications: list[str]
@@ -33,11 +36,12 @@ class Session(msgspec.Struct):
     first_event_id: str | None
     last_event_id: str | None
     updated_at: datetime
+    clock_offset_ms: int | msgspec.UnsetType = msgspec.UNSET
 
 
 _SELECT = """
     select session_id, applications, revision, status, started_at, ended_at, event_count, rejected_count,
-        counts_by_type::text as counts_by_type, first_event_id, last_event_id, updated_at"""
+        counts_by_type::text as counts_by_type, first_event_id, last_event_id, updated_at, clock_offset_ms"""
 _SOURCE = "eye.sessions"
 
 _BY_ID = f"{_SELECT} from {_SOURCE} where session_id = %(session_id)s"
@@ -52,7 +56,10 @@ def _status(value: str) -> str:
 
 
 def _session(row: Row) -> Session:
-    return to_struct(row, Session, "counts_by_type")
+    session = to_struct(row, Session, "counts_by_type")
+    if row["clock_offset_ms"] is None:
+        session.clock_offset_ms = msgspec.UNSET
+    return session
 
 
 def _place(row: Row) -> Place:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from gateway.access.api_keys import Grant
 from gateway.context import GATEWAY, GRANT, PERMIT, Gateway
 from gateway.ingest.event_reader import Item, ParsedBody
 from gateway.ingest.results import OK, Answer, Result, Status
@@ -22,8 +23,9 @@ from gateway.request_spans import TRACED_AS
 from schemas.event import MAX_TEXT
 from schemas.ids import idempotent_id, uuid7
 from schemas.judge import judge
-from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, TRACEPARENT, Record
+from schemas.record import APPLICATION, EVENT_ID, RECEIVED_AT, SENT_AT, TRACEPARENT, UNKNOWN_EVENT_TYPES, Record
 from schemas.rules import Rules
+from schemas.session_clocks import FirstEventDecides
 from schemas.topics import topic_names
 from schemas.verdict import Accepted, Code, Violation
 
@@ -39,11 +41,11 @@ async def post_events(request: web.Request) -> web.Response:
 
     Raises a Problem, with the same results, when none of them could be accepted.
     """
-    gateway, application = request.app[GATEWAY], request[GRANT].application
+    gateway, grant = request.app[GATEWAY], request[GRANT]
     parsed = await _read(request)
-    identify_events(application, parsed.items, request.headers.get("Idempotency-Key"))
+    identify_events(grant.application, parsed.items, request.headers.get("Idempotency-Key"))
     strict = is_strict(request)
-    body = await store_events(gateway, application, parsed, traceparent_of(request), strict=strict)
+    body = await store_events(gateway, grant, parsed, traceparent_of(request), strict=strict)
     headers = _STRICT_APPLIED if strict else None
     return web.Response(status=202, body=body, content_type="application/json", headers=headers)
 
@@ -51,15 +53,15 @@ async def post_events(request: web.Request) -> web.Response:
 async def validate_events(request: web.Request) -> web.Response:
     """Judge the events of a request by the stream's rules; nothing is stored."""
     parsed = await _read(request)
-    answer = await judge_events(request, parsed.items)
+    answer = await judge_events(request, parsed.items, parsed.sent_at)
     return web.Response(body=_encode(answer), content_type="application/json")
 
 
-async def judge_events(request: web.Request, items: Sequence[Item]) -> Answer:
+async def judge_events(request: web.Request, items: Sequence[Item], sent_at: int | None = None) -> Answer:
     """Judge the events of a request by the stream's rules, and return what would become of each."""
-    application = request[GRANT].application
-    identify_events(application, items, request.headers.get("Idempotency-Key"))
-    await _judge_all(request.app[GATEWAY], items, make_records(application, items, traceparent_of(request)))
+    grant = request[GRANT]
+    identify_events(grant.application, items, request.headers.get("Idempotency-Key"))
+    await _judge_all(request.app[GATEWAY], items, make_records(grant, items, traceparent_of(request), sent_at))
     return _answer(items)
 
 
@@ -92,27 +94,33 @@ def identify_events(application: str, items: Sequence[Item], key: str | None) ->
 
 
 async def store_events(
-    gateway: Gateway, application: str, parsed: ParsedBody, traceparent: str, *, strict: bool = False
+    gateway: Gateway, grant: Grant, parsed: ParsedBody, traceparent: str, *, strict: bool = False
 ) -> bytes:
     """Make the events of a request durable, and return the body of the answer.
 
     `traceparent` as it was sent; `strict`: an event that breaks a rule of the stream is not accepted.
     Raises a Problem, with the same results, when none of them could be accepted.
     """
-    answer = await make_durable(gateway, application, parsed.items, traceparent, strict=strict)
+    answer = await make_durable(gateway, grant, parsed.items, traceparent, sent_at=parsed.sent_at, strict=strict)
     if not answer.accepted:
         raise _refusal(parsed, answer)
     return _encode(answer)
 
 
 async def make_durable(
-    gateway: Gateway, application: str, items: Sequence[Item], traceparent: str, *, strict: bool = False
+    gateway: Gateway,
+    grant: Grant,
+    items: Sequence[Item],
+    traceparent: str,
+    *,
+    sent_at: int | None = None,
+    strict: bool = False,
 ) -> Answer:
     """Make the events that are `ok` durable, count all of them, and return what became of each.
 
     The way of every event into the raw topic, whatever format it came in.
     """
-    records = make_records(application, items, traceparent)
+    records = make_records(grant, items, traceparent, sent_at)
     if strict:
         await _judge_all(gateway, items, records)
     going = []
@@ -124,7 +132,7 @@ async def make_durable(
         for item, record in zip(items, records, strict=True):
             if item.status is OK and (outcome := next(outcomes)) is not _DURABLE:
                 _note_failure(item, record, outcome)
-    _count(gateway.metrics, application, items)
+    _count(gateway.metrics, grant.application, items)
     return _answer(items)
 
 
@@ -141,19 +149,24 @@ def traceparent_of(request: web.Request) -> str:
     return request[TRACED_AS] if TRACED_AS in request else request.headers.get(TRACEPARENT, "")
 
 
-def make_records(application: str, items: Sequence[Item], sent: str) -> list[OutgoingRecord]:
+def make_records(grant: Grant, items: Sequence[Item], sent: str, sent_at: int | None = None) -> list[OutgoingRecord]:
     """Return the record of each event; one that will be stored gets an event_id here, unless it has one.
 
-    `sent`: the sender's traceparent, if it is one.
+    `sent`: the sender's traceparent, if it is one. `sent_at`: the sender's clock when it sent the request, in
+    milliseconds since 1970, if it said so.
     """
     now = time.time_ns() // 1_000_000
     random = os.urandom(24 + 10 * len(items))  # asked for once: each time is a call of the system
     traceparent = sent if _TRACEPARENT.fullmatch(sent) else f"00-{random[:16].hex()}-{random[16:24].hex()}-01"
     shared = [
-        (APPLICATION, application.encode()),
+        (APPLICATION, grant.application.encode()),
         (RECEIVED_AT, b"%d" % now),
         (TRACEPARENT, traceparent.encode()),
     ]
+    if sent_at is not None:
+        shared.append((SENT_AT, b"%d" % sent_at))
+    if grant.unknown_event_types is not None:
+        shared.append((UNKNOWN_EVENT_TYPES, grant.unknown_event_types.encode()))
     return [_record(item, shared, now, random[at : at + 10]) for at, item in zip(count(24, 10), items)]
 
 
@@ -171,9 +184,10 @@ async def _judge_all(gateway: Gateway, items: Sequence[Item], records: Sequence[
 
 
 def _judge(items: Sequence[Item], records: Sequence[OutgoingRecord], rules: Rules, topic: str) -> None:
+    clocks = FirstEventDecides(rules.clock_skew)
     for item, record in zip(items, records, strict=True):
         raw = Record(topic, 0, 0, record.timestamp, record.key, record.value, record.headers)
-        verdict = judge(raw, rules)
+        verdict = judge(raw, rules, clocks)
         if not isinstance(verdict, Accepted):
             item.errors = verdict.errors
             item.status = Status.INVALID if item.status is OK else item.status

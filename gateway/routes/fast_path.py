@@ -74,7 +74,7 @@ class FastPath:
         gateway, path = self._gateway, accepted.path
         problem = None
         try:
-            body = await store_events(gateway, accepted.permit.grant.application, accepted.parsed, accepted.traceparent)
+            body = await store_events(gateway, accepted.permit.grant, accepted.parsed, accepted.traceparent)
         except Exception as error:
             problem = to_problem(error, gateway.metrics, f"POST {path}")
         finally:

@@ -69,9 +69,9 @@ async def receive_as(format: Format, request: web.Request) -> web.Response:
     event has to be sent again and the format can't say so of single events.
     """
     parts, items = await _read(format, request)
-    gateway, application = request.app[GATEWAY], request[GRANT].application
-    identify_events(application, items, request.headers.get("Idempotency-Key"))
-    answer = await make_durable(gateway, application, items, traceparent_of(request), strict=is_strict(request))
+    gateway, grant = request.app[GATEWAY], request[GRANT]
+    identify_events(grant.application, items, request.headers.get("Idempotency-Key"))
+    answer = await make_durable(gateway, grant, items, traceparent_of(request), strict=is_strict(request))
     if not format.asks_again and any(result.status is Status.RETRY for result in answer.results):
         members = msgspec.structs.asdict(answer)
         raise Unavailable("Not every event could be made durable: send the request again.", members=members)

@@ -15,6 +15,8 @@ from schemas.event import MAX_TEXT, REQUIRED_FIELDS
 from schemas.settings import Settings
 from schemas.verdict import Violation
 
+_CLOCKS = "Where it is off, timestamps are corrected: by one offset a session, that of its first event."
+
 
 def shapes(settings: Settings) -> Json:
     """Return every shape by its name."""
@@ -45,6 +47,10 @@ def _sent(settings: Settings) -> Json:
                 "type": ["object", "null"],
                 "description": "Sent beside the payload; no rule judges it.",
             },
+            "sent_at": {
+                "type": ["string", "null"],
+                "description": f"The sender's clock when it sent, as timestamp; counts before the list's. {_CLOCKS}",
+            },
         },
         "examples": [
             {
@@ -57,7 +63,8 @@ def _sent(settings: Settings) -> Json:
         ],
     }
     events = {"type": "array", "maxItems": settings.max_request_events, "items": ref("Event")}
-    properties = {"events": events, "sent_at": {"type": "string"}}
+    sent_at = {"type": ["string", "null"], "description": f"The sender's clock when it sent, as timestamp. {_CLOCKS}"}
+    properties = {"events": events, "sent_at": sent_at}
     return {"Event": event, "EventList": {"type": "object", "required": ["events"], "properties": properties}}
 
 

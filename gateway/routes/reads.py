@@ -11,7 +11,7 @@ from gateway.context import GATEWAY, GRANT
 from gateway.problems import NotFound
 from gateway.query.database import Database
 from gateway.query.errors import COUNT_FILTERS, ERRORS, count_errors, find_rejected_event
-from gateway.query.events import EVENTS, SESSION_EVENTS, find_event
+from gateway.query.events import BY_ID_PARAMETERS, EVENTS, SESSION_EVENTS, find_event
 from gateway.query.parameters import read_parameters
 from gateway.query.sessions import SESSIONS, find_session
 from gateway.routes.listings import answer_listing
@@ -30,10 +30,10 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 async def get_event(request: web.Request) -> web.Response:
     """Return one event, stored or rejected; an id that is no UUID is one of the caller's own application."""
-    read_parameters(request, ())
+    session_id = read_parameters(request, BY_ID_PARAMETERS).get("session_id")
     database, application, event_id = _database(request), request[GRANT].application, _segment(request, "event_id")
-    event = await find_event(database, application, event_id)
-    found = event or await find_rejected_event(database, application, event_id)
+    event = await find_event(database, application, event_id, session_id)
+    found = event or await find_rejected_event(database, application, event_id, session_id)
     if found is None:
         raise NotFound(f"No event {event_id} is stored (yet).")
     return _json(found)

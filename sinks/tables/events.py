@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
+from msgspec import UNSET
 from psycopg import AsyncConnection, AsyncCursor
 
 from schemas.record import RawRecord
 from schemas.verdict import decode_accepted
 from sinks.postgres import arrays, copy
+from sinks.postgres.copy import NULL
 from sinks.tables.row import Republication, Rows, Source, id_fields, origin, verdict_rows
 from sinks.tables.writer import CopyingWriter, Writer
 
@@ -32,6 +34,8 @@ class EventFields(msgspec.Struct, gc=False):
     client_event_id: bytes
     user_id: bytes
     context: bytes
+    timestamp_sent: bytes
+    clock_offset_ms: bytes
 
 
 EVENT_COLUMNS = ", ".join(EventFields.__struct_fields__)
@@ -75,8 +79,10 @@ def _event_row(record: RawRecord) -> EventRow:
         source_partition=source[0],
         source_offset=source[1],
         client_event_id=client_event_id,
-        user_id=copy.NULL if event.user_id is msgspec.UNSET else copy.text(event.user_id),
-        context=copy.NULL if event.context is msgspec.UNSET else copy.jsonb(event.context),
+        user_id=NULL if event.user_id is UNSET else copy.text(event.user_id),
+        context=NULL if event.context is UNSET else copy.jsonb(event.context),
+        timestamp_sent=NULL if event.timestamp_sent is UNSET else copy.timestamptz(event.timestamp_sent),
+        clock_offset_ms=NULL if event.clock_offset_ms is UNSET else copy.int8(event.clock_offset_ms),
     )
     copied = copy.row(*msgspec.structs.astuple(fields))
     return EventRow(event_id, fields.application, fields.occurred_at, copied, record, source, republished_by)

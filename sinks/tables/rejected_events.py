@@ -11,13 +11,15 @@ from psycopg import AsyncConnection
 
 from schemas.event import MAX_TEXT
 from schemas.json_reader import replace_unstorable
-from schemas.record import CATEGORY, NAME, RawRecord, open_envelope
+from schemas.record import CATEGORY, NAME, RawRecord, UnknownTypes, open_envelope, said_in
 from schemas.verdict import Code, Rejected, Violation, decode_rejected
 from sinks.postgres import copy
 from sinks.tables.row import Refused, Republication, Rows, Source, event_key, id_fields, origin, verdict_rows
 from sinks.tables.writer import CopyingWriter, Writer
 
 _MAX_REASON = 1024
+
+_UNKNOWN_EVENT_TYPES: dict[bool | None, UnknownTypes | None] = {True: "accept", False: "reject", None: None}
 
 
 class RejectedFields(msgspec.Struct, gc=False):
@@ -38,6 +40,9 @@ class RejectedFields(msgspec.Struct, gc=False):
     source_partition: bytes
     source_offset: bytes
     client_event_id: bytes
+    sent_at: bytes
+    unknown_event_types: bytes
+    clock_offset_ms: bytes
 
 
 REJECTED_COLUMNS = ", ".join(RejectedFields.__struct_fields__)
@@ -81,6 +86,7 @@ def refused_row(refused: Refused) -> RejectedRow:
 def _rejected_row(event: Rejected, record: RawRecord) -> RejectedRow:
     event_id, client_event_id = id_fields(event.application, event.event_id)
     source, republished_by = origin(record.headers)
+    said = said_in(record.headers)
     fields = RejectedFields(
         event_id=event_id,
         application=copy.text(event.application),
@@ -97,6 +103,9 @@ def _rejected_row(event: Rejected, record: RawRecord) -> RejectedRow:
         source_partition=source[0],
         source_offset=source[1],
         client_event_id=client_event_id,
+        sent_at=copy.timestamptz(said.sent_at),
+        unknown_event_types=copy.text(_UNKNOWN_EVENT_TYPES[said.accept_unknown]),
+        clock_offset_ms=copy.NULL if event.clock_offset_ms is msgspec.UNSET else copy.int8(event.clock_offset_ms),
     )
     copied = copy.row(*msgspec.structs.astuple(fields))
     return RejectedRow(event_id, fields.application, copied, record, source, republished_by)

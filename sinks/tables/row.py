@@ -17,9 +17,6 @@ from sinks.postgres import copy
 _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError, struct.error)
 """Exceptions raised by a value that no stream wrote."""
 
-_FIRST_TIME_HEADERS = 8
-"""Number of headers of an accepted event, the source being the last; one that was published again has more."""
-
 
 class Row(Protocol):
     """A row of any table; it knows the record that it was made of."""
@@ -115,7 +112,7 @@ def id_fields(application: str, event_id: str) -> tuple[bytes, bytes]:
 
 def origin(headers: Headers) -> tuple[Source, Republication | None]:
     """Return the position of a verdict's raw record, and the run that published the verdict again, if any."""
-    if len(headers) == _FIRST_TIME_HEADERS and headers[-1][0] == SOURCE:  # nearly always, and faster than by name
+    if headers and headers[-1][0] == SOURCE:  # of an accepted event that was not published again; faster than by name
         return _source(headers[-1][1]), None
     found = dict(headers)
     run = found.get(REPLAY)

@@ -29,6 +29,7 @@ class SessionFields(msgspec.Struct, gc=False):
     first_event_id: bytes
     last_event_id: bytes
     updated_at: bytes
+    clock_offset_ms: bytes
 
 
 SESSION_COLUMNS = ", ".join(SessionFields.__struct_fields__)
@@ -65,6 +66,7 @@ def _session_row(record: RawRecord) -> SessionRow:
         first_event_id=copy.text(session.first_event_id),
         last_event_id=copy.text(session.last_event_id),
         updated_at=copy.timestamptz(session.updated_at),
+        clock_offset_ms=copy.int8(session.clock_offset_ms),
     )
     copied = copy.row(*msgspec.structs.astuple(fields))
     return SessionRow(session.session_id, session.revision, copied, record)

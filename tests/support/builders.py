@@ -57,13 +57,24 @@ def a_raw_record(
     return Record(topic, partition, offset, to_millis(received_at), key, value, headers)
 
 
-def gateway_headers(event_id: str = "e-1", application: str = "shop", received_at: datetime = RECEIVED) -> Headers:
-    """Return the headers that the gateway writes, in its order."""
+def gateway_headers(
+    event_id: str = "e-1",
+    application: str = "shop",
+    received_at: datetime = RECEIVED,
+    *,
+    sent_at: datetime | None = None,
+    unknown_event_types: str | None = None,
+) -> Headers:
+    """Return the headers that the gateway writes, in its order; the last two where there is something to say."""
+    sent = [] if sent_at is None else [("sent_at", str(to_millis(sent_at)).encode())]
+    stated = [] if unknown_event_types is None else [("unknown_event_types", unknown_event_types.encode())]
     return [
         ("event_id", event_id.encode()),
         ("application", application.encode()),
         ("received_at", str(to_millis(received_at)).encode()),
         ("traceparent", TRACEPARENT),
+        *sent,
+        *stated,
     ]
 
 

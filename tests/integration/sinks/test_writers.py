@@ -175,6 +175,7 @@ async def test_a_session_is_stored_as_its_summary_says(connection: AsyncConnecti
             "first",
             None,
             MOMENT,
+            None,
         )
     ]
 

@@ -82,20 +82,20 @@ LIMITED = f"""\
 id = "shop"
 rate = 1000  # events a second
 burst = 5000
+unknown_event_types = "accept"
 keys = [{{ sha256 = "{DIGEST}", scopes = ["write"], rate = 10 }}]
 """
 
 
-def test_rate_limits_stay_when_keys_come_and_go(tmp_path: Path) -> None:
+def test_what_an_application_states_stays_when_keys_change(tmp_path: Path) -> None:
     path = tmp_path / "applications.toml"
     path.write_text(LIMITED)
 
     shared = Limit("application shop", 1000, 5000)
     key = add_key(path, "shop", ["write"])
-    assert grant_of(path, key) == Grant("shop", frozenset({Scope.WRITE}), (shared,))
-    assert grant_of(path, "one") == Grant(
-        "shop", frozenset({Scope.WRITE}), (shared, Limit(f"key {DIGEST[:12]}", 10, 10))
-    )
+    assert grant_of(path, key) == Grant("shop", frozenset({Scope.WRITE}), (shared,), unknown_event_types="accept")
+    own = Limit(f"key {DIGEST[:12]}", 10, 10)
+    assert grant_of(path, "one") == Grant("shop", frozenset({Scope.WRITE}), (shared, own), unknown_event_types="accept")
     revoke_key(path, hashlib.sha256(key.encode()).hexdigest())
 
     assert tomllib.loads(path.read_text()) == tomllib.loads(LIMITED)

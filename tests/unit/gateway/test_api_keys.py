@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from gateway.access.api_keys import CHECK_SECONDS, Grant, KeyRing, Limit, Scope
+from gateway.access.api_keys import CHECK_SECONDS, Grant, KeyRing, Limit, Scope, parse_applications
 from gateway.access.authorization import presented_key
 
 
@@ -156,6 +156,22 @@ def test_a_key_comes_with_its_limits(
 
     assert found is not None
     assert found.limits == tuple(Limit(owner.replace("key", name), rate, burst) for owner, rate, burst in limits)
+
+
+@pytest.mark.parametrize("stated", ["accept", "reject"])
+def test_an_application_may_state_what_becomes_of_unknown_types(stated: str) -> None:
+    entry = an_entry("shop", "key", "write") + f'unknown_event_types = "{stated}"\n'
+
+    [known] = parse_applications(entry.encode()).values()
+
+    assert known.grant.unknown_event_types == stated
+
+
+def test_any_other_word_on_unknown_types_is_refused() -> None:
+    entry = an_entry("shop", "key", "write") + 'unknown_event_types = "maybe"\n'
+
+    with pytest.raises(ValueError, match=r"applications\[0\]\.unknown_event_types"):
+        parse_applications(entry.encode())
 
 
 def test_how_long_a_wrong_key_takes_tells_nothing_of_the_right_one(path: Path) -> None:

@@ -13,6 +13,7 @@ from schemas.event import MAX_TEXT
 from schemas.json_reader import MAX_DEPTH
 from schemas.judge import judge
 from schemas.record import open_envelope
+from schemas.session_clocks import FirstEventDecides
 from schemas.verdict import Accepted, Rejected, Verdict, encode
 from schemas.violations import MAX_VIOLATIONS, collect_violations
 from tests.support.builders import CTA_CLICK, OCCURRED, RECEIVED, a_raw_record, an_event, the_rules
@@ -21,7 +22,7 @@ from tests.unit.schemas.judging import RULES, a_form, a_payload, broken, judge_e
 
 def slowly(value: bytes) -> Verdict:
     """Judge a value by the way that lists every violation."""
-    return collect_violations(value, open_envelope(a_raw_record(value=value)), RULES)
+    return collect_violations(value, open_envelope(a_raw_record(value=value)), RULES, FirstEventDecides(None))
 
 
 def without(field: str) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def test_a_field_that_is_not_there_is_missing(field: str) -> None:
         (an_event(session_id="x" * 129), "bad_value", "$.session_id"),
         (an_event(session_id="another"), "bad_value", "$.session_id"),
         (an_event(event_id=""), "bad_value", "$.event_id"),
-        (an_event(event_id="x" * 129), "bad_value", "$.event_id"),
+        (an_event(event_id="x" * 201), "bad_value", "$.event_id"),
         (an_event(schema_version=2), "bad_value", "$.schema_version"),
         (an_event(schema_version=0), "bad_value", "$.schema_version"),
         (an_event(schema_version=2**70), "bad_value", "$.schema_version"),

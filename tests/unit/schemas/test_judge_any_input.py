@@ -17,6 +17,7 @@ from schemas.judge import _accept, judge
 from schemas.payload import Payload
 from schemas.record import Record, open_envelope
 from schemas.rules import Rules
+from schemas.session_clocks import FirstEventDecides
 from schemas.verdict import Accepted, Rejected, Verdict, decode_accepted, decode_rejected, encode
 from schemas.violations import collect_violations
 from tests.support.builders import a_raw_record, an_event
@@ -123,7 +124,8 @@ def test_the_fast_pass_takes_what_senders_usually_send() -> None:
 def both(record: Record, rules: Rules) -> tuple[Accepted | None, Verdict]:
     assert record.value is not None
     envelope = open_envelope(record)
-    return _accept(record.value, envelope, rules), collect_violations(record.value, envelope, rules)
+    clocks = FirstEventDecides(rules.clock_skew)
+    return _accept(record.value, envelope, rules, clocks), collect_violations(record.value, envelope, rules, clocks)
 
 
 @settings(max_examples=50, deadline=None)

@@ -133,6 +133,39 @@ async def test_of_two_events_with_one_id_the_callers_own_is_found(settings: Sett
     assert answer["application"] == "shop"
 
 
+async def test_a_corrected_event_tells_what_was_sent_and_the_offset(settings: Settings, client: ClientSession) -> None:
+    store_events(settings, [a_stored_event(timestamp_sent=START, clock_offset_ms=-7200000), a_stored_event(1)])
+    store(settings, "sessions", [a_session_row(1, clock_offset_ms=-7200000)])
+
+    _, answer = await get(client, "/events")
+    _, session = await get(client, "/sessions/s-1")
+
+    corrected, other = answer["events"]
+    assert (corrected["timestamp_sent"], corrected["clock_offset_ms"]) == ("2021-01-01T09:15:27.243860Z", -7200000)
+    assert {"timestamp_sent", "clock_offset_ms"}.isdisjoint(other)
+    assert session["clock_offset_ms"] == -7200000
+
+
+async def test_a_session_chooses_among_events_with_one_id(settings: Settings, client: ClientSession) -> None:
+    """Of two applications, say, that happened to use the same UUID."""
+    store_events(settings, [a_stored_event(0), a_stored_event(0, application="blog", session_id="s-2")])
+    store(settings, "rejected_events", [a_rejected_row(1, session_id="s-3")])
+    event, rejected = uuid.UUID(int=1), uuid.UUID(int=2)
+
+    found = {
+        (one, session): await get(client, f"/events/{one}", session_id=session)
+        for one in (event, rejected)
+        for session in ("s-1", "s-2", "s-3", "")
+    }
+
+    assert {place: status for place, (status, _) in found.items() if status != 200} == {
+        (event, "s-3"): 404, (rejected, "s-1"): 404, (rejected, "s-2"): 404,
+    }  # fmt: skip
+    applications = [found[event, session][1]["application"] for session in ("s-1", "s-2", "")]
+    assert applications == ["shop", "blog", "shop"]
+    assert found[rejected, "s-3"][1]["status"] == found[rejected, ""][1]["status"] == "rejected"
+
+
 async def test_a_session_is_read_with_its_events(settings: Settings, client: ClientSession) -> None:
     store(settings, "sessions", [a_session_row(1), a_session_row(2, session_id="ü /?")])
     store_events(settings, [a_stored_event(number, session_id="ü /?") for number in range(3)])
