@@ -162,9 +162,10 @@ def test_a_key_comes_with_its_limits(
 def test_an_application_may_state_what_becomes_of_unknown_types(stated: str) -> None:
     entry = an_entry("shop", "key", "write") + f'unknown_event_types = "{stated}"\n'
 
-    [known] = parse_applications(entry.encode()).values()
+    file = parse_applications(entry.encode())
 
-    assert known.grant.unknown_event_types == stated
+    assert {grant.unknown_event_types for grant in file.grants.values()} == {stated}
+    assert {known.grant.unknown_event_types for known in file.keys.values()} == {stated}
 
 
 def test_any_other_word_on_unknown_types_is_refused() -> None:
