@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 
 from gateway.connections.close_reasons import SENTENCES, Reason, malformed
-from gateway.connections.fast_path_parser import FastPath, FastPathParser
+from gateway.connections.fast_path_parser import FastPath
 from gateway.connections.os_limits import possible_connections
 from gateway.connections.raw_responses import problem_bytes
+from gateway.connections.requests_in_order import RequestsInOrder
 from gateway.metrics import Metrics
 from gateway.problems import (
     InternalError,
@@ -84,8 +85,6 @@ class Clients:
             server,
             handshake,
             loop=asyncio.get_running_loop(),
-            # bodies are decompressed by our own hand, with a bound
-            auto_decompress=False,
             access_log=None,
             keepalive_timeout=self._idle_seconds,
             lingering_time=LINGER_SECONDS,
@@ -138,7 +137,7 @@ class Clients:
             log.warning("closed a connection of %s: %s", address, sentence)
 
 
-class ClientConnection(web.RequestHandler):
+class ClientConnection(RequestsInOrder):
     """One connection, with its time limits."""
 
     __slots__ = (
@@ -146,7 +145,6 @@ class ClientConnection(web.RequestHandler):
         "_body",
         "_clients",
         "_early",
-        "_fast_parser",
         "_fast_path",
         "_handshake",
         "_head_limit",
@@ -154,7 +152,7 @@ class ClientConnection(web.RequestHandler):
     )
 
     def __init__(self, clients: Clients, server: web.Server, handshake: Waiting | None, **options: Any) -> None:
-        super().__init__(server, **options)
+        super().__init__(server, clients.fast_path, **options)
         self._clients = clients
         self._handshake = handshake
         self._body: StreamReader | None = None
@@ -163,10 +161,6 @@ class ClientConnection(web.RequestHandler):
         self._answering: asyncio.Task[None] | None = None
         self._early = b""
         self._fast_path = clients.fast_path
-        self._fast_parser: FastPathParser | None = None
-        if clients.fast_path is not None:
-            self._fast_parser = FastPathParser(self._parser, clients.fast_path)
-            self._parser = cast(Any, self._fast_parser)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
@@ -194,13 +188,11 @@ class ClientConnection(web.RequestHandler):
         if expected and data.startswith(TLS_HANDSHAKE):
             self.end(Reason.TLS, malformed(None))
             return
-        parser = self._fast_parser
-        if parser is not None:
-            parser.idle = self._is_idle()
+        self._requests.idle = self._is_idle()
         super().data_received(data)
-        if parser is not None and parser.accepted is not None:
-            self._begin_response(parser.accepted)
-            parser.accepted = None
+        if self._requests.accepted is not None:
+            self._begin_response(self._requests.accepted)
+            self._requests.accepted = None
             return
         if data.strip(b"\r\n") and expected and not self._messages and self._clients.is_waiting(self):
             self._head_limit = self._loop.call_later(
@@ -228,18 +220,16 @@ class ClientConnection(web.RequestHandler):
             self.force_close()
             return
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        if self._early:
-            early, self._early = self._early, b""
+        early, self._early = self._early, b""
+        if early:
             self._resume_transport_reading()
-            self.data_received(early)
+        self.data_received(early)  # and what the parser kept: it stopped behind the request
 
     def _is_idle(self) -> bool:
-        waiter = self._waiter
-        return (
-            waiter is not None
-            and not waiter.done()
-            and not (self._messages or self._paused or self._reading_paused or self._buffer_paused)
-        )
+        return self._is_settled() and not (self._paused or self._reading_paused or self._buffer_paused)
+
+    def _is_settled(self) -> bool:
+        return super()._is_settled() and self._answering is None
 
     def head_came(self, body: StreamReader) -> None:
         """End the time limit of the head; the body follows."""

@@ -34,34 +34,50 @@ class FastPath(Protocol):
 
 
 class FastPathParser:
-    """Offers a request to the fast path while `idle` is set and it came alone and whole.
+    """Offers a request to the fast path while `idle` is set and it came whole.
 
-    `accepted` is the request that was taken by the last call of `feed_data`, to be answered by the connection.
-    Every other attribute is the wrapped parser's.
+    The wrapped parser stops behind each request, and goes on when it is fed again. `accepted` is the request that was
+    taken by the last call of `feed_data`, to be answered by the connection; `awaits_body` says that the body of a
+    request is still to come. Every other attribute is the wrapped parser's.
     """
 
-    __slots__ = ("_fast_path", "_parser", "accepted", "idle")
+    __slots__ = ("_body", "_fast_path", "_parser", "accepted", "idle")
 
-    def __init__(self, parser: Any, fast_path: FastPath) -> None:
+    def __init__(self, parser: Any, fast_path: FastPath | None) -> None:
         self._parser = parser
         self._fast_path = fast_path
+        self._body: StreamReader | None = None
         self.idle = False
         self.accepted: Any | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._parser, name)
 
+    @property
+    def awaits_body(self) -> bool:
+        """True while a request's body is incomplete."""
+        return self._body is not None and not self._body.is_eof()
+
     def feed_data(self, data: bytes) -> tuple[Sequence[Message], bool, bytes]:
         """Parse bytes; returns the requests that begin in them, and whether another protocol follows, and its bytes."""
         self.accepted = None
         messages, upgraded, tail = self._parser.feed_data(data)
-        if self.idle and len(messages) == 1 and _is_eligible(*messages[0]):
+        if self._body is not None and self._body.is_eof():
+            # the end of a body is where the parser stopped; its request was handed over before
+            self._body = None
+            if not messages and not upgraded:
+                messages, upgraded, tail = self._parser.feed_data(b"")
+        if not messages:
+            return messages, upgraded, tail
+        if self.idle and self._fast_path is not None and _is_eligible(*messages[0]):
             message, payload = messages[0]
             # the buffer is looked at, not read: reading tells the parser to go on
             self.accepted = self._fast_path.accept(message, b"".join(payload._buffer))
             if self.accepted is not None:
                 self._parser.message_consumed()
                 return (), upgraded, tail
+        if not messages[-1][1].is_eof():
+            self._body = messages[-1][1]
         return messages, upgraded, tail
 
 
