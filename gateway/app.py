@@ -40,7 +40,7 @@ from gateway.routes.events import post_events, validate_events
 from gateway.routes.fast_path import FastPath
 from gateway.routes.formats import answering_problems, by_content, get_segment_settings, receiver, validate_as
 from gateway.routes.guard import check_expectation, guarded, track_requests
-from gateway.routes.health import get_healthz, get_metrics, get_readyz
+from gateway.routes.health import get_healthz, get_metrics, get_readyz, get_short_readyz
 from gateway.routes.listings import EXPORTS
 from gateway.routes.openapi import openapi
 from gateway.routes.reads import (
@@ -149,8 +149,7 @@ def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
         Route("GET", "/schemas", get_schemas, Access.ANY_KEY),
         Route("GET", "/schemas/{category}/{name}", get_schema, Access.ANY_KEY),
         Route("GET", "/healthz", get_healthz, Access.OPEN),
-        Route("GET", "/readyz", get_readyz, Access.OPEN),
-        Route("GET", "/metrics", get_metrics, Access.OPEN),
+        *_status_routes(gateway.settings),
         Route("GET", "/openapi.json", _document(description), Access.OPEN),
         Route("GET", "/docs", page.get_page, Access.OPEN),
         Route("GET", "/docs/{file}", page.get_file, Access.OPEN),
@@ -162,6 +161,15 @@ def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
             for call in format.calls
             for path in call.paths
         ),
+    ]
+
+
+def _status_routes(settings: Settings) -> list[Route]:
+    if settings.gateway_admin_port is not None:
+        return [Route("GET", "/readyz", get_short_readyz, Access.OPEN)]
+    return [
+        Route("GET", "/readyz", get_readyz, Access.OPEN),
+        Route("GET", "/metrics", get_metrics, Access.OPEN),
     ]
 
 

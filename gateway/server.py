@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import uvloop
 from aiohttp import web
@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from gateway import garbage_collection
+from gateway.admin import build_admin_app
 from gateway.app import build_app
 from gateway.connections.os_limits import limit_unread
 from gateway.connections.tls_listener import TlsListener, bind
@@ -76,10 +77,12 @@ async def serve(
     app = build_app(settings, registry, spans)
     runner = web.AppRunner(app, shutdown_timeout=CANCEL_SECONDS)
     await runner.setup()
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
         await _first_connected(app[GATEWAY].publisher, stop)
         listener = await _listen(app[GATEWAY], runner)
         address = _address(listener)
+        await stack.enter_async_context(_admin_port(app[GATEWAY]))
         if own_process:
             garbage_collection.tune(app[GATEWAY].metrics)
         log.info("listening on %s", address)
@@ -90,6 +93,21 @@ async def serve(
         listener.close()
         app[GATEWAY].clients.closing = True
         await app[GATEWAY].admission.drain(DRAIN_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _admin_port(gateway: Gateway) -> AsyncIterator[None]:
+    """Serve the admin port, where the settings name one."""
+    settings = gateway.settings
+    if settings.gateway_admin_port is None:
+        yield
+        return
+    runner = web.AppRunner(build_admin_app(gateway), access_log=None, shutdown_timeout=CANCEL_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.gateway_host, settings.gateway_admin_port, reuse_port=True).start()
+        log.info("metrics and readiness on port %d", runner.addresses[0][1])
+        yield
     finally:
         await runner.cleanup()
 

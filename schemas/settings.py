@@ -75,6 +75,11 @@ class Settings(KafkaSettings):
     # gateway
     gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: Port = Field(8080, description="Port the gateway listens on; 0: any that is free.")
+    gateway_admin_port: Port | None = Field(
+        None,
+        description="Port of the gateway for `/metrics` and the details of `/readyz`, in plain HTTP; the other port"
+        " then has neither. Empty: no port of their own.",
+    )
     tls_certfile: Path | None = Field(
         None,
         description="The gateway's certificate and those that link it to an authority (PEM): it speaks HTTPS."
@@ -199,7 +204,7 @@ class Settings(KafkaSettings):
         "kafka_bootstrap_servers", "kafka_cluster_id", "postgres_dsn", "postgres_read_dsn", "max_age_seconds",
         "clock_skew_seconds",
         "replication_factor", "min_insync_replicas",
-        "applications", "spool_dir", "instance", "stream_port", "sinks_port",
+        "applications", "spool_dir", "instance", "stream_port", "sinks_port", "gateway_admin_port",
         "events_retention_days", "rejected_retention_days", "sessions_retention_days",
         "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile",
         "tls_certfile", "tls_keyfile", "tls_client_cafile", "gateway_cafile", "gateway_client_certfile", mode="before",

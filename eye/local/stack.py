@@ -101,6 +101,16 @@ class Stack:
         """The TLS context that trusts the gateway; None where it speaks plain HTTP."""
         return gateway_context(self.settings, own=True) if self.settings.tls_certfile else None
 
+    def _admin_port(self) -> dict[str, int]:
+        wanted = self.settings.gateway_admin_port
+        return {} if wanted is None else {"gateway_admin_port": free_port(wanted)}
+
+    def _gateway(self) -> Component:
+        settings = self.settings
+        if settings.gateway_admin_port is None:
+            return Component("gateway", settings, self.url, self.context)
+        return Component("gateway", settings, f"http://{settings.gateway_host}:{settings.gateway_admin_port}")
+
     def restart_ended(self) -> None:
         """Start again what has ended by itself; our processes too, where a server came back at another address."""
         processes = {**self._servers, **{component.name: component for component in self.components}}
@@ -180,6 +190,7 @@ class Stack:
         stream_port, sinks_port = (free_port() for _ in range(2))
         ports = {
             "gateway_port": free_port(self.settings.gateway_port),
+            **self._admin_port(),
             "stream_port": self.settings.stream_port or stream_port,
             "sinks_port": self.settings.sinks_port or sinks_port,
         }
@@ -193,7 +204,7 @@ class Stack:
     def _make_components(self) -> list[Component]:
         settings, status = self.settings, f"http://{self.settings.worker_host}"
         return [
-            Component("gateway", settings, self.url, self.context),
+            self._gateway(),
             Component("stream", settings, f"{status}:{settings.stream_port}"),
             Component("sinks", settings, f"{status}:{settings.sinks_port}"),
         ]

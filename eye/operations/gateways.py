@@ -17,6 +17,12 @@ _CHECKS = ("kafka", "spool", "keys", "issuers", "tls")
 """The checks of /readyz that tell of a fault though the gateway is ready."""
 
 
+_NO_DETAILS = (
+    "says nothing of a spool at /readyz: where it has an admin port (EYE_GATEWAY_ADMIN_PORT), name that one in"
+    " EYE_GATEWAY_URLS; else it is no gateway of The Eye"
+)
+
+
 class GatewayError(Exception):
     """A gateway does not do what was asked; the message names it and says what to do."""
 
@@ -38,13 +44,16 @@ class GatewayState(NamedTuple):
 def gateway_urls(settings: Settings) -> list[str]:
     """Return the gateways' addresses: EYE_GATEWAY_URLS, else the address that the settings give to a gateway here.
 
-    Where neither is set, nothing is known of any gateway.
+    It is that of the admin port where there is one. Where neither is set, nothing is known of any gateway.
     """
     if settings.gateway_urls:
         return [url.rstrip("/") for url in settings.gateway_urls]
-    if not {"gateway_host", "gateway_port"} & settings.model_fields_set or not settings.gateway_port:
+    named = {"gateway_host", "gateway_port", "gateway_admin_port"} & settings.model_fields_set
+    if not named or not (settings.gateway_admin_port or settings.gateway_port):
         return []
     host = "127.0.0.1" if settings.gateway_host in ("0.0.0.0", "::", "") else settings.gateway_host
+    if settings.gateway_admin_port:
+        return [f"http://{host}:{settings.gateway_admin_port}"]
     scheme = "http" if settings.tls_certfile is None else "https"
     return [f"{scheme}://{host}:{settings.gateway_port}"]
 
@@ -105,7 +114,7 @@ async def _read(session: aiohttp.ClientSession, url: str) -> GatewayState:
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return GatewayState(url, False, f"does not answer: {str(error) or type(error).__name__}")
     if not isinstance(answer, dict) or "spool" not in answer:
-        return GatewayState(url, False, "is no gateway of The Eye: its /readyz says nothing of a spool")
+        return GatewayState(url, False, _NO_DETAILS)
     spool: dict[str, Any] = answer["spool"]
     return GatewayState(
         url=url,

@@ -47,6 +47,12 @@ async def get_readyz(request: web.Request) -> web.Response:
     return _json(503 if reasons else 200, answer)
 
 
+async def get_short_readyz(request: web.Request) -> web.Response:
+    """Return the status of `/readyz` without its details, which are on the admin port."""
+    full = await get_readyz(request)
+    return _json(full.status, {"status": "ready" if full.status == 200 else "unready"})
+
+
 async def get_metrics(request: web.Request) -> web.Response:
     """Return the metrics of this process, for Prometheus."""
     body = generate_latest(request.app[GATEWAY].metrics.registry)

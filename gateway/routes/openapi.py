@@ -43,7 +43,7 @@ def _paths(settings: Settings, catalogue: Catalogue) -> Json:
     for module in (client_reports, formats, events, event_stream, event_trace, sessions, errors, schemas):
         for name, calls in module.paths().items():
             paths.setdefault(name, {}).update(calls)
-    return paths | _operating()
+    return paths | _operating(settings)
 
 
 def _about(settings: Settings) -> str:
@@ -92,7 +92,7 @@ def _lines(examples: Json) -> Json:
     return {"an event of each type": {"value": "".join(lines)}} if lines else {}
 
 
-def _operating() -> Json:
+def _operating(settings: Settings) -> Json:
     ready = call("Ready: events can be accepted", {"type": "object"}, [], [])
     ready["responses"]["503"] = answer("Not ready; `reasons` says why", {"type": "object"})
     file = call("A file of that page", {"type": "string"}, [404], [path("file", "As the page names it.")])

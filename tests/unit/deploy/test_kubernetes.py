@@ -89,6 +89,20 @@ def test_a_gateway_has_time_to_empty_its_spool_before_it_stops() -> None:
     assert pod["terminationGracePeriodSeconds"] >= before + wait + 15 + 5  # the stop itself, and the command's start
 
 
+def test_metrics_and_details_of_a_gateway_are_not_for_everybody() -> None:
+    (container,) = dict(pods())["gateway"]["containers"]
+    ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    everybody, some = named("NetworkPolicy", "gateway")["spec"]["ingress"]
+
+    assert {"name": "EYE_GATEWAY_ADMIN_PORT", "value": ports["admin"]} in container["env"]
+    template = named("StatefulSet", "gateway")["spec"]["template"]
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == ports["admin"]
+    assert [port["port"] for port in everybody["ports"]] == ["http"]
+    assert [port["port"] for port in some["ports"]] == ["admin"]
+    assert some["from"]
+    assert [port["targetPort"] for port in named("Service", "gateway")["spec"]["ports"]] == ["http"]
+
+
 @pytest.mark.parametrize("name", ["stream", "sinks"])
 def test_a_worker_keeps_its_name_in_the_group(name: str) -> None:
     (container,) = dict(pods())[name]["containers"]
