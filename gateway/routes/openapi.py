@@ -107,6 +107,8 @@ def _operating(settings: Settings) -> Json:
         "/docs/{file}": file,
         "/eye.js": _browser_client(),
     }
+    if settings.gateway_admin_port is not None:
+        del calls["/metrics"]
     return {name: {"get": one | {"security": []}} for name, one in calls.items()}
 
 
