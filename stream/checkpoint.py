@@ -26,6 +26,9 @@ _REQUEST_MS = 30_000
 _TRANSACTION_MS = 60_000
 _RETRY_MS = 20
 _OPEN_SECONDS = 30.0
+_DONE_SECONDS = 20.0
+"""Time for a chunk's transaction; then its producer is replaced, though the broker may answer others."""
+_REASON_SECONDS = 1.0
 _STOP_SECONDS = 2.0
 _END_SECONDS = 1.0
 
@@ -80,7 +83,7 @@ class Checkpoint:
         not take what was written; then close and open the checkpoint again, and read the committed offset.
         """
         assert self._producer is not None, "the checkpoint is not open"
-        async with _while_tasks_run(self._producer, _TRANSACTION_MS / 1000):
+        async with _while_tasks_run(self._producer, _DONE_SECONDS):
             await self._limits.refresh(self._producer.client)
             await self._producer.begin_transaction()
             transaction = Transaction(self._producer, self._raw.partition, self._limits)
@@ -108,7 +111,10 @@ class Checkpoint:
 
 @asynccontextmanager
 async def _while_tasks_run(producer: AIOKafkaProducer, seconds: float) -> AsyncIterator[None]:
-    """Bound the body's time. Raises TimeoutError, and TaskEnded as soon as a background task of the producer ends."""
+    """Bound the body's time. Raises TimeoutError, and TaskEnded soon after a background task of the producer ends.
+
+    A producer that knows why it ends, as one that was fenced, tells the body itself.
+    """
     check_tasks(producer)
     tasks = [task for task in background_tasks(producer).values() if task is not None]
     now = asyncio.get_running_loop().time
@@ -116,7 +122,7 @@ async def _while_tasks_run(producer: AIOKafkaProducer, seconds: float) -> AsyncI
 
     def end(_: object) -> None:
         with suppress(RuntimeError):  # it is over already
-            limit.reschedule(now())
+            limit.reschedule(now() + _REASON_SECONDS)
 
     try:
         async with limit:

@@ -93,6 +93,7 @@ FILLED_BY = {
     "redrive_attempts": "eye/redrive/run.py",
     "replays": "eye/runs/runs.py",
     "replay_partitions": "eye/runs/runs.py",
+    "replay_workers": "eye/runs/claims.py",
 }
 
 TABLES = {

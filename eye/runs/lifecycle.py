@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 
 from eye.runs import runs
+from eye.runs.claims import signs_of_life
 from sinks.postgres.pool import Pool
 
 
@@ -52,7 +53,8 @@ async def complete_run(pool: Pool, run: str, watcher: Watcher, work: Callable[[]
     """
     watcher.started(run)
     try:
-        outcome = await work()
+        async with signs_of_life(pool, run):
+            outcome = await work()
     except BaseException:
         with suppress(psycopg.Error):  # then it stays as it is, and can be resumed all the same
             await runs.end(pool, run, runs.STOPPED)

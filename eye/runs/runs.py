@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
-import socket
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +11,7 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from eye.runs.claims import WORKER, claim, somebody
 from eye.runs.errors import ReplayError
 from eye.runs.plan import Span
 from eye.runs.selection import Selection
@@ -33,9 +31,9 @@ values (%s, %s, %s, %s, %s, %s)
 _ADVANCE = """
 update eye.replay_partitions partition
 set next_offset = %s, selected = selected + %s, changed = changed + %s
-from eye.replays replay
+from eye.replays replay join eye.replay_workers worker using (run)
 where partition.run = %s and topic = %s and partition.partition = %s and next_offset = %s
-    and replay.run = partition.run and replay.status = 'running'
+    and replay.run = partition.run and replay.status = 'running' and worker.worker = %s
 """
 
 _CORRECT = """
@@ -47,11 +45,14 @@ _OPTION = "update eye.replays set options = options || %s where run = %s"
 _SET_STATUS = """
 update eye.replays set status = %s, result = coalesce(%s, result), ended_at = now()
 where run = %s and status = 'running'
+    and exists (select from eye.replay_workers worker where worker.run = replays.run and worker.worker = %s)
 """
 
 _RESUME = "update eye.replays set status = 'running', ended_at = null where run = %s and status <> all(%s)"
 
-_STATUS = "select status from eye.replays where run = %s for share"
+_STATUS = """
+select status, (select worker from eye.replay_workers where run = replays.run) from eye.replays where run = %s for share
+"""
 
 _CANCEL = "update eye.replays set status = 'cancelled', ended_at = now() where run = %s and status not in ('done')"
 
@@ -126,17 +127,23 @@ def new_run_id(now: datetime) -> str:
 async def begin(pool: Pool, target: str, selection: Selection, options: dict[str, Any], spans: Iterable[Span]) -> str:
     """Record a new run and return its id."""
     run = new_run_id(datetime.now(UTC))
-    row = (run, target, _json(selection), _json(options), _somebody())
+    row = (run, target, _json(selection), _json(options), somebody())
     async with lend(pool) as connection, connection.transaction():
         await connection.execute(_BEGIN, row)
         for topic, partition, start, end in spans:
             await connection.execute(_BEGIN_PARTITION, (run, topic, partition, start, start, end))
+    await claim(pool, run, is_running=False)
     return run
 
 
 async def resume(pool: Pool, run: str) -> Run:
-    """Take a run up again and return it. Raises ReplayError when there is none such, or nothing left of it to do."""
+    """Take a run up again and return it.
+
+    Raises ReplayError when there is none such, nothing is left of it to do, or a process works on it.
+    """
     found = await get(pool, run)
+    if found.status not in (DONE, CANCELLED):
+        await claim(pool, run, is_running=found.status == RUNNING)
     async with lend(pool) as connection:
         taken = await connection.execute(_RESUME, (run, [DONE, CANCELLED]))
     if not taken.rowcount:
@@ -145,9 +152,9 @@ async def resume(pool: Pool, run: str) -> Run:
 
 
 async def end(pool: Pool, run: str, status: str, result: Any = None) -> None:
-    """Record the result of a run, unless it was cancelled meanwhile."""
+    """Record the result of a run, unless it was cancelled meanwhile, or another process has taken it up."""
     async with lend(pool) as connection:
-        await connection.execute(_SET_STATUS, (status, None if result is None else _json(result), run))
+        await connection.execute(_SET_STATUS, (status, None if result is None else _json(result), run, WORKER))
 
 
 async def cancel(pool: Pool, run: str) -> None:
@@ -184,10 +191,10 @@ async def set_option(connection: AsyncConnection, run: str, **options: Any) -> N
 
 
 async def still_running(connection: AsyncConnection, run: str) -> None:
-    """Hold a run's status until the caller's transaction ends. Raises ReplayError when it was cancelled."""
+    """Hold a run's status until the caller's transaction ends. Raises ReplayError when it is no longer ours."""
     found = await (await connection.execute(_STATUS, (run,))).fetchone()
-    if found != (RUNNING,):
-        raise ReplayError(f"run {run} was cancelled")
+    if found != (RUNNING, WORKER):
+        raise ReplayError(f"run {run} was cancelled, or another process works on it")
 
 
 class RunPosition(Position):
@@ -199,7 +206,9 @@ class RunPosition(Position):
     async def advance(self, connection: AsyncConnection, chunk: Chunk, rows: int) -> None:
         """Move by compare-and-set. Raises ReplayError when the run was cancelled or somebody else works on it."""
         counts = (chunk.next_offset, len(chunk.records), rows)
-        moved = await connection.execute(_ADVANCE, (*counts, self._run, chunk.topic, chunk.partition, chunk.start))
+        moved = await connection.execute(
+            _ADVANCE, (*counts, self._run, chunk.topic, chunk.partition, chunk.start, WORKER)
+        )
         if moved.rowcount != 1:
             raise ReplayError(f"run {self._run} was cancelled, or another process works on it")
         self._at = (chunk.topic, chunk.partition)
@@ -217,11 +226,3 @@ async def _read(pool: Pool, run: str | None, limit: int) -> list[Run]:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _somebody() -> str:
-    """Return who runs this, as far as the machine knows."""
-    user = "unknown"
-    with suppress(OSError, KeyError):
-        user = getpass.getuser()
-    return f"{user}@{socket.gethostname()}"

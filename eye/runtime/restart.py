@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import signal
 import sys
 import time
 from typing import NoReturn
@@ -31,6 +32,7 @@ def restart_process(reason: BaseException, ran_seconds: float) -> NoReturn:
 def pause_after_restart() -> None:
     """Wait a moment when this process has begun anew, longer each time in a row."""
     if count := _restarts():
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # nothing is under way; the worker sets its own
         longest = min(0.5 * 2 ** (count - 1), _LONGEST_PAUSE)
         time.sleep(random.uniform(longest / 2, longest))
 

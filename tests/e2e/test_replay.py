@@ -166,6 +166,22 @@ async def test_ctrl_c_stops_a_replay_and_says_how_to_go_on(pipeline: Pipeline) -
     assert (resumed.returncode, "is cancelled" in resumed.stderr) == (1, True)
 
 
+async def test_a_run_that_lives_is_not_resumed_and_not_disturbed(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    await send(pipeline, list(mixed_events(500)))
+    await wait_until_stored(settings, 60)
+
+    process = await start_eye(settings, "replay", "--to", "sink", "--all", "--yes", "--rate", "20")
+    run = await until_it_has_read(settings, 1)
+    refused = await eye(settings, "replay", "resume", run)
+    shown = (await eye(settings, "replay", "show", run, "--json")).json
+    await eye(settings, "replay", "cancel", run, "--yes")
+    await process.communicate()
+
+    assert (refused.returncode, f"run {run} goes on: " in refused.stderr) == (1, True), refused
+    assert shown["status"] == "running"
+
+
 async def test_a_cancelled_replay_stops_where_it_is(pipeline: Pipeline) -> None:
     settings = pipeline.settings
     await send(pipeline, list(mixed_events(500)))

@@ -14,7 +14,7 @@ from tests.faults.harness.run import run_drill
 SEED = 7
 SHORT = (
     "gateway-killed", "workers-killed", "all-sinks-killed", "kafka-killed", "postgres-killed", "gateway-removed",
-    "limits-lowered",
+    "limits-lowered", "network-random",
 )  # fmt: skip
 
 pytestmark = pytest.mark.processes

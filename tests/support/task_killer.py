@@ -13,7 +13,7 @@ import sys
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -62,7 +62,12 @@ def kill(file: Path) -> None:
 def main(file: str, stage: Sequence[str]) -> None:
     """Listen for the signal, then be `eye STAGE`, also when the worker begins anew."""
     begin = os.execv
-    os.execv = lambda program, _: begin(program, [program, __file__, file, *stage])
+
+    def begin_anew(program: str, _: object) -> NoReturn:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it stays so until the next `main` listens
+        begin(program, [program, __file__, file, *stage])
+
+    os.execv = begin_anew  # type: ignore[assignment]
     watch(AIOKafkaConsumer)
     watch(AIOKafkaProducer)
     signal.signal(signal.SIGUSR1, lambda *_: kill(Path(file)))

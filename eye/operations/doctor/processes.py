@@ -74,11 +74,13 @@ def _worker_urls(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 async def _worker(session: aiohttp.ClientSession, name: str, url: str) -> Finding:
+    """Ask a worker whether it is ready, and whether it moves: one that is wedged may be ready all the while."""
+    faults = []
     try:
-        async with session.get(f"{url}/readyz") as response:
-            text = (await response.text()).strip()
-            return Finding(
-                f"{name} {url}", response.status == 200, "ready" if response.status == 200 else text, _WORKER
-            )
+        for page in ("readyz", "healthz"):
+            async with session.get(f"{url}/{page}") as response:
+                if response.status != 200:
+                    faults.append((await response.text()).strip())
     except (aiohttp.ClientError, TimeoutError) as error:
-        return Finding(f"{name} {url}", False, f"does not answer: {str(error) or type(error).__name__}", _WORKER)
+        faults.append(f"does not answer: {str(error) or type(error).__name__}")
+    return Finding(f"{name} {url}", not faults, "; ".join(faults) or "ready", _WORKER)

@@ -21,6 +21,7 @@ class Drill:
     rate: float = 500
     workers: int = 2
     gives_up: bool = True
+    through_proxy: bool = False
     spool_disk_mib: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 

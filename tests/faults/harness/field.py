@@ -23,8 +23,10 @@ from eye.local.process import wait_until
 from schemas.settings import Settings
 from sinks.postgres.migrate import migrate
 from tests.conftest import fresh_settings
+from tests.faults.harness.proxied_kafka import ProxiedKafka
 from tests.faults.harness.traffic import Traffic
 from tests.support.pipeline import EyeProcess, Pipeline
+from tests.support.proxy import Proxy
 from tests.support.servers import SharedKafka
 
 _START_SECONDS = 300.0
@@ -36,10 +38,12 @@ class Ground:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.kafka = LocalKafka(directory / "kafka")
+        self.kafka = ProxiedKafka(directory / "kafka")
+        self.network = Proxy(self.kafka.proxy_port, self.kafka.inner_port)
         self.postgres = LocalPostgres(directory / "postgres")
 
     def __enter__(self) -> Self:
+        self.network.__enter__()
         try:
             self.mend()
         except BaseException:
@@ -48,11 +52,13 @@ class Ground:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.network.__exit__(None, None, None)
         self.kafka.stop()
         self.postgres.stop()
 
     def mend(self) -> None:
-        """Have both servers run, whatever was done to them."""
+        """Have both servers run, and the network between, whatever was done to them."""
+        self.network.heal()
         for server in (self.kafka, self.postgres):
             server.resume()
             start(server)
@@ -68,6 +74,10 @@ class Ground:
             SharedKafka(self.kafka.bootstrap_servers), dsn, self.directory / f"{name}-{database[-4:]}"
         )
         return made.model_copy(update=changes)
+
+    def through_proxy(self, settings: Settings) -> Settings:
+        """Return the settings of processes that reach Kafka through the proxy alone."""
+        return settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{self.kafka.proxy_port}"})
 
 
 def start(server: LocalKafka | LocalPostgres) -> None:
@@ -110,6 +120,11 @@ class Field:
     def kafka(self) -> LocalKafka:
         """The broker."""
         return self.ground.kafka
+
+    @property
+    def network(self) -> Proxy:
+        """The proxy between our processes and the broker, in a drill through it."""
+        return self.ground.network
 
     @property
     def postgres(self) -> LocalPostgres:

@@ -34,7 +34,8 @@ def run_drill(drill: Drill, ground: Ground, seed: int, *, quick: bool = False, b
     settings = ground.deployment(drill.name, **drill.settings)
     program = (str(BROKEN), broken) if broken else ("-m", "eye")
     disk = small_disk(settings.data_dir / "spool", drill.spool_disk_mib)
-    with disk, Pipeline(settings, streams=drill.workers, sinks=drill.workers, program=program) as pipeline:
+    theirs = ground.through_proxy(settings) if drill.through_proxy else settings
+    with disk, Pipeline(theirs, streams=drill.workers, sinks=drill.workers, program=program) as pipeline:
         traffic = Traffic(pipeline.gateway.url, seed, drill.rate, gives_up=drill.gives_up)
         field = Field(ground, pipeline, traffic, random.Random(seed), quick)
         traffic.start()

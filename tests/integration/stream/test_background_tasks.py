@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,11 @@ def send(line: Pipeline, count: int = 12) -> list[str]:
     return [event["event_id"] for event in events]
 
 
+def restarts(process: EyeProcess) -> int:
+    """Return how often the worker has begun anew, by its log, for a task that had ended."""
+    return len(re.findall("Kafka's consumer gave up: its .* has ended; beginning anew", process.log.read_text()))
+
+
 def are_stored(settings: Settings, ids: list[str]) -> bool:
     with psycopg.connect(settings.dsn) as connection:
         query = "select count(*) from eye.events where event_id = any(%s::uuid[])"
@@ -77,8 +83,11 @@ def test_a_task_that_ends_is_recovered_from(line: Pipeline, order: Path, stage: 
     sent = send(line)
     poll(lambda: are_stored(line.settings, sent), 60, "the events before are stored")
 
+    before = restarts(process)
     kill(process, client, task, order)
     sent = send(line)
 
     poll(lambda: are_stored(line.settings, sent), RECOVERY_SECONDS, "the events after it are stored")
+    if client == "consumer":
+        poll(lambda: restarts(process) > before, RECOVERY_SECONDS, "the worker begins anew")
     poll(process.is_ready, RECOVERY_SECONDS, "the worker is ready again")

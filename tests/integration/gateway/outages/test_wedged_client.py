@@ -6,16 +6,13 @@ import asyncio
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eye.local.choice import Kafka
-from eye.local.remembered_settings import free_port
-from eye.operations.topics import create_topics
 from gateway.metrics import Metrics
 from gateway.outgoing import Outcome, OutgoingRecord
 from gateway.publish import connection
@@ -24,7 +21,6 @@ from schemas.settings import Settings
 from tests.integration.gateway.outages.outage_sender import Sender, check, is_drained
 from tests.integration.gateway.test_json_builders import a_gateway, all_records, eventually
 from tests.support.proxy import Proxy
-from tests.support.servers import Infra
 from tests.support.stopwatch import Stopwatch
 
 RECOVERY_SECONDS = 20.0
@@ -123,19 +119,6 @@ async def test_a_batch_that_is_in_flight_for_long_means_a_new_producer(
 
         await eventually(lambda: is_another(publisher, stuck), RECOVERY_SECONDS)
         await eventually(lambda: writes(publisher), RECOVERY_SECONDS)
-
-
-@pytest.fixture
-def proxied(infra: Infra, settings: Settings, tmp_path: Path) -> Iterator[tuple[Proxy, Settings]]:
-    """Lend a deployment whose clients reach their broker through a proxy alone."""
-    port = free_port()
-    broker: Kafka = infra.make_kafka(tmp_path / "kafka", {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"})
-    broker.start()
-    with Proxy(port, int(broker.bootstrap_servers.rpartition(":")[2])) as proxy:
-        made = settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{port}"})
-        asyncio.run(create_topics(made))
-        yield proxy, made
-    broker.stop()
 
 
 @pytest.mark.processes
