@@ -29,7 +29,8 @@ class Mapped(msgspec.Struct, kw_only=True):
     """A vendor's event in our words.
 
     `category`, `name`, `timestamp`, `data` and the members of `context` are JSON, as sent; what is missing is None, and
-    it is the stream that says so. `original` is the event as sent, without the sender's key.
+    it is the stream that says so. `sent_at` goes with a time by the sender's clock, never with ours. `original` is
+    the event as sent, without the sender's key.
     """
 
     session_id: str | None

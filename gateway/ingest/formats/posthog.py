@@ -112,7 +112,7 @@ def _mapped(value: bytes, sent: Members, moment: str | None, key: str | None, pa
         timestamp=event.get("timestamp") or _moment_of(event.get("offset"), parts.received_at),
         data=event.get("properties", b"{}"),
         user_id=identifier("user_id", person),
-        sent_at=sent_at(string(event.get("sent_at"))) or moment,
+        sent_at=(sent_at(string(event.get("sent_at"))) or moment) if "timestamp" in event else None,
         context={name: part for name, part in event.items() if name not in _SPOKEN_FOR},
         original=_original(value, sent, event.get("properties")),
     )

@@ -87,7 +87,7 @@ def _mapped(value: bytes, sent: Members, call: str | None, moment: str | None, p
         timestamp=event.get(time) or encode(from_millis(parts.received_at)),
         data=event.get(payload) or (context.get(payload) if payload == "traits" else None) or b"{}",
         user_id=identifier("user_id", event.get("userId")),
-        sent_at=sent_at(string(event.get("sentAt"))) or moment,
+        sent_at=(sent_at(string(event.get("sentAt"))) or moment) if time in event else None,
         context=context | rest,
         original=without(value, sent, _KEY),
     )

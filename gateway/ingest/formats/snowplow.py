@@ -136,7 +136,7 @@ def _mapped(value: bytes, sent: Members, key: str, parts: RequestParts) -> Mappe
         timestamp=quoted(moment or from_millis(parts.received_at).isoformat()),
         data=found.data,
         user_id=identifier("user_id", event.get("uid")),
-        sent_at=None if "ttm" in event else sent_at(_time(event, "stm")),
+        sent_at=None if "ttm" in event or moment is None else sent_at(_time(event, "stm")),
         context=context | found.context,
         original=without(value, sent, _KEY) if is_key else value,
     )

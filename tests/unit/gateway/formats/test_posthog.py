@@ -71,6 +71,7 @@ def test_a_category_is_the_propertys_if_it_has_one() -> None:
 def test_an_offset_tells_how_long_ago_it_was() -> None:
     assert one(a_capture(timestamp=None, offset=1500))["timestamp"] == "2021-01-01T09:15:28.500000Z"
     assert one(a_capture(timestamp=None, offset="x"))["timestamp"] == "2021-01-01T09:15:30Z"
+    assert "sent_at" not in one({"batch": [a_capture(timestamp=None)], "sent_at": MOMENT})
 
 
 @pytest.mark.parametrize(

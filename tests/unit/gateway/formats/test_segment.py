@@ -104,6 +104,30 @@ def test_a_time_is_the_calls_or_its_arrival() -> None:
     assert one(a_track(timestamp=None))["timestamp"] == "2021-01-01T09:15:30Z"
 
 
+@pytest.mark.parametrize(
+    ("body", "sent_at"),
+    [
+        ({"batch": [a_track()], "sentAt": MOMENT}, MOMENT),
+        ({"batch": [a_track(sentAt=MOMENT)], "sentAt": "2020-01-01T00:00:00Z"}, MOMENT),
+        ({"batch": [a_track(sentAt="yesterday")]}, None),
+        ({"batch": [a_track(sentAt=5)]}, None),
+        ({"batch": [a_track(sentAt=MOMENT, timestamp=None)]}, None),
+    ],
+)
+def test_the_senders_clock_is_kept_where_it_is_one(body: Any, sent_at: str | None) -> None:
+    (item,) = read_batch(the_parts(body)).items()
+
+    assert json.loads(item.value).get("sent_at") == sent_at
+    assert isinstance(verdict(item), Accepted)
+
+
+def test_an_id_of_200_characters_is_kept() -> None:
+    (item,) = read_batch(the_parts({"batch": [a_track(messageId="m" * 200, anonymousId="a" * 200)]})).items()
+
+    assert item.event_id == "m" * 200
+    assert isinstance(verdict(item), Accepted)
+
+
 def test_an_id_that_we_cannot_hold_becomes_another_always_the_same() -> None:
     odd = [one(a_track(messageId=value, userId=value)) for value in ("x" * 201, "x" * 201, "a\0b", "\ud800", {"a": 1})]
 
