@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
-import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
@@ -18,6 +17,8 @@ from gateway.access.tokens import Tokens
 from gateway.admission.admission import Admission
 from gateway.connections.certificate import Certificate, certificate_files
 from gateway.connections.client_connections import Clients
+from gateway.connections.forwarded import TrustedProxies
+from gateway.connections.refusals import Refusals
 from gateway.context import GATEWAY, Gateway
 from gateway.ingest.body import BodyReader
 from gateway.ingest.formats.format import Format
@@ -42,7 +43,7 @@ from gateway.routes.formats import answering_problems, by_content, get_segment_s
 from gateway.routes.guard import check_expectation, guarded, track_requests
 from gateway.routes.health import get_healthz, get_metrics, get_readyz, get_short_readyz
 from gateway.routes.listings import EXPORTS
-from gateway.routes.openapi import openapi
+from gateway.routes.openapi import Description, openapi
 from gateway.routes.reads import (
     get_error_summary,
     get_errors,
@@ -106,6 +107,8 @@ def build_app(
         database=database,
         metrics=metrics,
         clients=clients,
+        proxies=TrustedProxies(settings.trusted_proxies),
+        refusals=Refusals(),
         certificate=None if files is None else Certificate(files, metrics),
     )
     app[TRACING] = Tracing()
@@ -129,7 +132,7 @@ def _guarded(route: Route) -> Handler:
 
 
 def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
-    description = msgspec.json.encode(openapi(gateway.settings, gateway.rules.catalogue))
+    description = Description(openapi(gateway.settings, gateway.rules.catalogue))
     page = DocsPage()
     return [
         Route("POST", "/events", traced(by_content(post_events), "/events", spans), Access.WRITE),
@@ -150,7 +153,7 @@ def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
         Route("GET", "/schemas/{category}/{name}", get_schema, Access.ANY_KEY),
         Route("GET", "/healthz", get_healthz, Access.OPEN),
         *_status_routes(gateway.settings),
-        Route("GET", "/openapi.json", _document(description), Access.OPEN),
+        Route("GET", "/openapi.json", description.get, Access.OPEN),
         Route("GET", "/docs", page.get_page, Access.OPEN),
         Route("GET", "/docs/{file}", page.get_file, Access.OPEN),
         Route("GET", "/eye.js", browser_client(), Access.OPEN),
@@ -216,10 +219,3 @@ async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[N
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-def _document(body: bytes) -> Handler:
-    async def get_document(_: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json")
-
-    return get_document

@@ -11,6 +11,8 @@ from gateway.access.tokens import Tokens
 from gateway.admission.admission import Admission, Permit
 from gateway.connections.certificate import Certificate
 from gateway.connections.client_connections import Clients
+from gateway.connections.forwarded import TrustedProxies
+from gateway.connections.refusals import Refusals
 from gateway.ingest.body import BodyReader
 from gateway.metrics import Metrics
 from gateway.publish.publisher import Publisher
@@ -33,6 +35,8 @@ class Gateway:
     database: Database
     metrics: Metrics
     clients: Clients
+    proxies: TrustedProxies
+    refusals: Refusals
     certificate: Certificate | None = None
 
 

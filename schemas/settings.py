@@ -91,6 +91,11 @@ class Settings(KafkaSettings):
     tls_client_cafile: Path | None = Field(
         None, description="Authorities (PEM) one of which has to have signed a client's certificate. Empty: none asked."
     )
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Addresses and networks of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix count,"
+        " separated by commas. Empty: nobody's.",
+    )
     applications: Path | None = Field(
         None, description="applications.toml with the keys. Empty: `applications.toml` in the data directory."
     )
@@ -192,6 +197,11 @@ class Settings(KafkaSettings):
     @classmethod
     def _split_urls(cls, value: Any) -> Any:
         return [url.strip() for url in value.split(",") if url.strip()] or None if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("event_types", mode="before")
     @classmethod

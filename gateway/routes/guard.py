@@ -17,7 +17,16 @@ from gateway.admission.admission import Admission, Permit
 from gateway.connections.client_connections import Clients
 from gateway.context import GATEWAY, GRANT, PERMIT
 from gateway.metrics import Metrics
-from gateway.problems import SERVER, ExpectationFailed, Handler, IssuerUnavailable, RateLimited, problem_response
+from gateway.problems import (
+    SERVER,
+    ExpectationFailed,
+    Forbidden,
+    Handler,
+    IssuerUnavailable,
+    RateLimited,
+    Unauthorized,
+    problem_response,
+)
 from schemas.event import unstorable_character
 
 MAX_KEY = 1024
@@ -55,7 +64,19 @@ def guarded(handler: Handler, access: Access, *, key_may_follow: bool = False, l
         finally:
             gateway.admission.close(permit)
 
-    return guard
+    return _noting_refusals(guard)
+
+
+def _noting_refusals(handler: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (Unauthorized, Forbidden) as problem:
+            gateway = request.app[GATEWAY]
+            gateway.refusals.note(problem.code, gateway.proxies.client_address(request))
+            raise
+
+    return handle
 
 
 async def _admit(admission: Admission, headers: Mapping[str, str], scopes: frozenset[Scope]) -> Permit:

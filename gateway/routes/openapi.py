@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
+from functools import lru_cache
 
+import msgspec
+from aiohttp import web
+
+from gateway.context import GATEWAY
 from gateway.ingest.formats import cloudevents
 from gateway.openapi_parts import Json, answer, call, header, path, query, ref
 from gateway.query import errors, event_trace, events, sessions
@@ -13,6 +17,23 @@ from gateway.routes.examples import event_examples
 from gateway.routes.json_schemas import shapes
 from schemas.catalogue import Catalogue
 from schemas.settings import Settings
+
+
+class Description:
+    """Serves the description; to a client of a trusted proxy with the address that it called."""
+
+    def __init__(self, document: Json) -> None:
+        self._document = document
+        self._encoded = lru_cache(maxsize=16)(self._encode)
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Return the description."""
+        called = request.app[GATEWAY].proxies.public_address(request)
+        return web.Response(body=self._encoded(called and called.url), content_type="application/json")
+
+    def _encode(self, url: str | None) -> bytes:
+        servers = {} if url is None else {"servers": [{"url": url}]}
+        return msgspec.json.encode(self._document | servers)
 
 
 def openapi(settings: Settings, catalogue: Catalogue) -> Json:

@@ -45,7 +45,9 @@ def named(kind: str, name: str) -> Manifest:
 
 
 @pytest.mark.parametrize(
-    "manifest", manifests("autoscaling"), ids=lambda manifest: f"{manifest['kind']} {manifest['metadata']['name']}"
+    "manifest",
+    [*manifests("autoscaling"), *manifests("ingress")],
+    ids=lambda manifest: f"{manifest['kind']} {manifest['metadata']['name']}",
 )
 def test_a_manifest_keeps_to_the_schema(manifest: Manifest) -> None:
     kubernetes_validate.validate(manifest, VERSION, strict=True)
