@@ -69,6 +69,15 @@ async def test_no_role_can_do_more_than_its_part(roles: dict[str, str], role: st
         connection.execute(statement.encode())
 
 
+async def test_the_readers_role_finds_events_by_their_id(roles: dict[str, str]) -> None:
+    await migrate(roles["eye_migrate"])
+
+    with psycopg.connect(roles["eye_gateway"]) as connection:
+        found = connection.execute("select * from eye.find_event('order-7', 'shop')").fetchall()
+
+    assert found == []
+
+
 @pytest.mark.parametrize("role", ["eye_sinks", "eye_operator"])
 async def test_expired_months_are_dropped_with_the_sinks_rights(roles: dict[str, str], role: str) -> None:
     await migrate(roles["eye_migrate"])
