@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(2 * LONGEST)
 
 @pytest.mark.parametrize("strategy", ["standard", "batching"])
 async def test_a_page_delivers_each_event_once(
-    senders: Senders, node: str, page_port: int, tmp_path: Path, strategy: str
+    node: str, senders: Senders, page_port: int, tmp_path: Path, strategy: str
 ) -> None:
     script = bundle(node, (NODE / "page.js").read_text(), tmp_path)
     call = f"send('{senders.pipeline.gateway.url}', '{PUBLIC_KEY}', {EVENTS}, '{strategy}', {OUTAGE * 1.5})"

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(2 * LONGEST)
     [("segment", "node-next-", SPEC), ("rudder", "node-", SPEC), ("posthog", "", ("event",))],
 )
 async def test_each_event_is_stored_once(
-    senders: Senders, node: str, tmp_path: Path, sdk: str, prefix: str, expected: tuple[str, ...]
+    node: str, senders: Senders, tmp_path: Path, sdk: str, prefix: str, expected: tuple[str, ...]
 ) -> None:
     ids = fresh_ids(prefix)
 

@@ -35,7 +35,7 @@ async def test_a_python_sdk_delivers_each_event_once(
     ("sdk", "event_type", "rejected"), [("snowplow", SNOWPLOW, 2), ("cloudevents", OTHERS, 2), ("otlp", OTHERS, 2)]
 )
 async def test_a_node_sdk_delivers_each_event_once(
-    senders: Senders, node: str, tmp_path: Path, sdk: str, event_type: tuple[str, str], rejected: int
+    node: str, senders: Senders, tmp_path: Path, sdk: str, event_type: tuple[str, str], rejected: int
 ) -> None:
     stored = await deliver(senders, [node, str(NODE / "send_by_protocol.mjs"), sdk], fresh_ids(), tmp_path)
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(2 * LONGEST)
 
 @pytest.mark.parametrize(("method", "rejected"), [("post", 2), ("get", 1)])
 async def test_a_page_delivers_each_event_once(
-    senders: Senders, node: str, page_port: int, tmp_path: Path, method: str, rejected: int
+    node: str, senders: Senders, page_port: int, tmp_path: Path, method: str, rejected: int
 ) -> None:
     script = bundle(node, (NODE / "snowplow_page.js").read_text(), tmp_path)
 

@@ -52,7 +52,7 @@ async def test_a_python_sdk_sends_after_two_lines(senders: Senders, package: str
 
 
 @of(Kind.NODE)
-async def test_a_node_sdk_sends_after_two_lines(senders: Senders, node: str, package: str) -> None:
+async def test_a_node_sdk_sends_after_two_lines(node: str, senders: Senders, package: str) -> None:
     user = uuid.uuid4().hex
 
     assert await sends(senders, [node, "--input-type=module", "--eval", written(package, senders, user)], user)
@@ -60,7 +60,7 @@ async def test_a_node_sdk_sends_after_two_lines(senders: Senders, node: str, pac
 
 @of(Kind.PAGE)
 async def test_a_page_sends_after_two_lines(
-    senders: Senders, node: str, page_port: int, tmp_path: Path, package: str
+    node: str, senders: Senders, page_port: int, tmp_path: Path, package: str
 ) -> None:
     user = uuid.uuid4().hex
     script = bundle(node, written(package, senders, user, PUBLIC_KEY), tmp_path)
