@@ -181,6 +181,7 @@ class FetchedKeys:
     ) -> None:
         self._issuer, self._uri, self._wake, self._clock = issuer, uri, wake, clock
         self._keys: list[Key] = []
+        self._content = b""
         self._changed = False
         self._due_at = float("-inf")
         self._missed_at = float("-inf")
@@ -226,7 +227,8 @@ class FetchedKeys:
         self.busy = True
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                keys = read_key_set(await self._download(session))
+                content = await self._download(session)
+            keys = read_key_set(content)
         except Exception as error:  # whatever an issuer answers, the keys of before hold
             self._due_at = self._clock() + RETRY_SECONDS
             said = str(error) or f"no answer within {FETCH_SECONDS:g} s"
@@ -237,7 +239,8 @@ class FetchedKeys:
             return False
         else:
             self._due_at = self._clock() + REFRESH_SECONDS
-            self._keys, self._changed, self.fault = keys, True, None
+            self._changed = self._changed or content != self._content
+            self._keys, self._content, self.fault = keys, content, None
             log.info("%d keys of %s fetched", len(keys), self._issuer)
             return True
         finally:

@@ -67,13 +67,15 @@ def load_pair(files: CertificateFiles) -> Pair:
                 f"EYE_TLS_KEYFILE: the key in {files.key} is not the one of the certificate in {files.certificate}."
             ) from error
         raise SettingsError(f"EYE_TLS_KEYFILE: {files.key} holds no key that can be used: {_said(error)}.") from error
+    except OSError as error:  # it went while it was read
+        raise SettingsError(f"EYE_TLS_KEYFILE: {files.key} can't be read: {error.strerror}.") from error
     except _HasPassword as error:
         raise SettingsError(f"EYE_TLS_KEYFILE: the key in {files.key} has a password: give it without.") from error
     if files.client_authorities is not None:
         _check_readable("EYE_TLS_CLIENT_CAFILE", files.client_authorities)
         try:
             context.load_verify_locations(files.client_authorities)
-        except ssl.SSLError as error:
+        except OSError as error:
             raise SettingsError(
                 f"EYE_TLS_CLIENT_CAFILE: {files.client_authorities} holds no certificate in PEM."
             ) from error
@@ -112,17 +114,19 @@ class Certificate:
             self.refresh()
 
     def refresh(self) -> None:
-        """Read the files again if one has changed; a pair that can't be used leaves the one before in use."""
+        """Read the files again if one has changed, or was not right; the pair before stays in use until they are."""
         seen = self._look()
-        if seen == self._seen:
+        if seen == self._seen and self._broken is None:
             return
         self._seen = seen
         try:
             pair = load_pair(self._files)
             _check_valid_now(self._files.certificate, pair)
         except SettingsError as error:
-            self._broken = f"the changed certificate can't be used, and the one before is: {error}"
-            log.error("%s", self._broken)
+            broken = f"the changed certificate can't be used, and the one before is: {error}"
+            if broken != self._broken:
+                log.error("%s", broken)
+            self._broken = broken
             return
         self._pair, self._broken = pair, None
         log.info("the certificate was read again; it ends at %s", pair.ends.isoformat())

@@ -17,6 +17,7 @@ from eye.operations.doctor.processes import check_processes
 from eye.operations.keys import KeyFileError, list_keys
 from eye.operations.unknown_settings import unknown_settings
 from gateway.access.api_keys import parse_applications
+from gateway.access.issuers import Issuer
 from gateway.access.key_sets import FileKeys
 from gateway.connections.certificate import certificate_files, ending, load_pair
 from schemas.catalogue import CatalogueError
@@ -104,16 +105,20 @@ def _keys(settings: Settings) -> Iterator[Finding]:
     except KeyFileError as error:
         yield Finding("keys", False, str(error), "Mend the file: the gateway goes on with the keys it read before.")
     else:
-        yield Finding("keys", number > 0, f"{number} in {path}", "Make one: `eye keys add APPLICATION`.")
+        enough = number > 0 or bool(_named_issuers(settings))
+        yield Finding("keys", enough, f"{number} in {path}", "Make one: `eye keys add APPLICATION`.")
+
+
+def _named_issuers(settings: Settings) -> list[Issuer]:
+    try:
+        return parse_applications(settings.applications_file.read_bytes()).issuers
+    except (OSError, ValueError):
+        return []
 
 
 def _issuers(settings: Settings) -> Iterator[Finding]:
     """Check the issuers' files of keys; keys at an address are fetched by the gateways, whose readiness tells."""
-    try:
-        issuers = parse_applications(settings.applications_file.read_bytes()).issuers
-    except (OSError, ValueError):
-        return
-    for issuer in issuers:
+    for issuer in _named_issuers(settings):
         if issuer.jwks_file is None:
             yield Finding(f"issuer {issuer.issuer}", True, f"its keys are at {issuer.jwks_uri}")
             continue
