@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class ClusterFile(ClusterMemory):
 
     def __init__(self, directory: Path, topic: str) -> None:
         self.path = directory / f"{topic}.cluster"
-        self._scratch = directory / f".{topic}.cluster.{os.getpid()}"
+        self._scratch = directory / f".{topic}.cluster.{secrets.token_hex(4)}"  # process ids of containers are alike
 
     async def read(self) -> str | None:
         """Return what the file says, None where there is none."""

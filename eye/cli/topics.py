@@ -107,7 +107,8 @@ def accept_cluster(
         return
     before = "; ".join(state.differences) or "Postgres remembers none"
     confirm(f"Kafka is cluster {state.found}; {before}. Go on with {state.found}?", yes)
-    forgotten = asyncio.run(accept(settings, state.found, keep_positions=keep_positions))
+    keep = keep_positions or not state.differences  # nobody knows of another cluster
+    forgotten = asyncio.run(accept(settings, state.found, keep_positions=keep))
     done = {"cluster_id": state.found, "accepted": True, "positions_forgotten": forgotten}
     rows = [["accepted", state.found], ["positions forgotten", str(forgotten)]]
     print_found(done, rows, ["", ""], as_json)

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from eye.local import local_http
 from eye.local.choice import Server, choose_kafka, choose_postgres
 from eye.local.environment import drop_foreign_variables
+from eye.local.errors import LocalError
 from eye.local.process import Process
 from eye.local.registry import StackInfo, StackPart, process_start, remove_stack, write_stack
 from eye.local.remembered_settings import free_port
@@ -169,14 +170,20 @@ class Stack:
         self._describe()
 
     def _know_cluster(self) -> None:
-        """Have our processes take no other Kafka for this stack's. Raises ForeignCluster.
+        """Have our processes take no other Kafka for this stack's. Raises ForeignCluster, LocalError.
 
-        A Kafka that was made anew beside an older PostgreSQL, both of this stack, is the right one.
+        A Kafka that was made anew beside an older PostgreSQL, both of this stack, is the right one; another one is so
+        where the settings name it.
         """
-        if "Kafka" in self._servers and "PostgreSQL" in self._servers:
+        if "PostgreSQL" in self._servers:
             state = asyncio.run(cluster_state(self.settings))
             if state.found is not None and state.differences:
-                self._say(f"Kafka was made anew: it is cluster {state.found} now, and read from its beginning.")
+                if "Kafka" not in self._servers and self.settings.kafka_cluster_id != state.found:
+                    raise LocalError(
+                        f"Kafka is cluster {state.found}, but {'; '.join(state.differences)}. Is it the right one,"
+                        f" start with EYE_KAFKA_CLUSTER_ID={state.found}."
+                    )
+                self._say(f"Kafka is another cluster now, {state.found}: it is read from its beginning.")
                 asyncio.run(accept(self.settings, state.found, keep_positions=False))
         asyncio.run(demand_own_cluster(self.settings))
         asyncio.run(write_down(self.settings))

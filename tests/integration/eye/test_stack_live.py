@@ -11,10 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from eye.local.errors import LocalError
 from eye.local.remembered_settings import free_port, remembered_port
 from eye.local.stack import Stack
 from schemas.settings import Settings
 from tests.support.pipeline import an_event, poll
+from tests.support.servers import SharedKafka
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 
@@ -65,9 +67,28 @@ def test_a_kafka_that_was_made_anew_is_read_from_its_beginning(settings: Setting
     shutil.rmtree(settings.data_dir / "kafka")
 
     with Stack(settings, said.append) as stack:
-        assert any("Kafka was made anew" in sentence for sentence in said)
+        assert any("Kafka is another cluster now" in sentence for sentence in said)
         sent.add(send(stack))
         poll(lambda: stored(stack) == sent, 60, "both events are stored")
+
+
+def test_another_kafka_has_to_be_named_before_a_stack_goes_on_with_it(settings: Settings, kafka: SharedKafka) -> None:
+    there = settings.model_copy(update={"kafka_bootstrap_servers": kafka.bootstrap_servers, "topic_prefix": "named."})
+    with Stack(there, lambda _: None) as stack, psycopg.connect(stack.settings.dsn, autocommit=True) as connection:
+        [found] = connection.execute(
+            "update eye.kafka_clusters set cluster_id = 'before' returning formerly"
+        ).fetchall()
+    assert found == ([],)
+
+    with (
+        pytest.raises(LocalError, match=r"but Postgres remembers before.*EYE_KAFKA_CLUSTER_ID=") as refused,
+        Stack(there, lambda _: None),
+    ):
+        pass
+    cluster_id = str(refused.value).rpartition("=")[2].rstrip(".")
+    with Stack(there.model_copy(update={"kafka_cluster_id": cluster_id}), lambda _: None) as stack:
+        sent = {send(stack)}
+        poll(lambda: stored(stack) >= sent, 60, "the event is stored")
 
 
 def test_a_port_that_another_stacks_data_remembers_is_not_given_away(settings: Settings, tmp_path: Path) -> None:
