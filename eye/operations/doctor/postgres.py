@@ -27,7 +27,10 @@ _DATA_DIRECTORY = "select setting from pg_settings where name = 'data_directory'
 _ENCODING = "Name another database in EYE_POSTGRES_DSN: `create database ... encoding 'UTF8' template template0`."
 _ANSWER = "Set EYE_POSTGRES_DSN to a Postgres that answers."
 _PARTITIONS = "The sinks make them: see that a worker runs, and what its log says of partitions."
-_DEFAULT = "Events have times far from now: see which application sends them, and set EYE_MAX_AGE_SECONDS."
+_DEFAULT = (
+    "Running sinks make partitions of their months, while there are fewer than 120. Where the times can't be right, see"
+    " which application sends them, and set EYE_MAX_AGE_SECONDS."
+)
 _CLOCK = "Set the clocks of this machine and of Postgres' by NTP."
 
 
@@ -73,8 +76,17 @@ async def _tables(connection: AsyncConnection) -> list[Finding]:
     enough = state.months_ahead >= LEAST_MONTHS_AHEAD or state.oldest["events"] is None
     return [
         Finding("partitions ahead", enough, f"{state.months_ahead} months of {AHEAD_MONTHS}", _PARTITIONS),
-        Finding("default partition", state.default_rows < COUNTED_ROWS, f"{state.default_rows:,} events", _DEFAULT),
+        Finding(
+            "default partition",
+            state.default_rows < COUNTED_ROWS,
+            f"{_count(state.default_rows)} events whose month has no partition",
+            _DEFAULT,
+        ),
     ]
+
+
+def _count(rows: int) -> str:
+    return f"{rows:,}" if rows < COUNTED_ROWS else f"{COUNTED_ROWS:,} or more"
 
 
 async def _disk(connection: AsyncConnection) -> list[Finding]:

@@ -45,6 +45,9 @@ async def test_the_owner_migrates_and_the_sinks_make_partitions(roles: dict[str,
 
     async with make_pool(Settings(postgres_dsn=SecretStr(roles["eye_sinks"]))) as pool:
         made = await make_partitions(pool)
+        async with pool.connection() as connection:
+            past = await connection.execute("select eye.make_historical_partition('2020-01-01Z')")
+            assert await past.fetchone() == ("events_2020_01",)
 
     assert len(made) == 5
     assert await pending(roles["eye_sinks"]) == await pending(roles["eye_gateway"]) == []
@@ -59,6 +62,7 @@ async def test_the_owner_migrates_and_the_sinks_make_partitions(roles: dict[str,
         ("eye_gateway", "select eye.drop_event_partition('events_2020_01')"),
         ("eye_gateway", "insert into eye.sink_positions values ('s', 't', 0, 0)"),
         ("eye_gateway", "select * from eye.make_event_partitions(3)"),
+        ("eye_gateway", "select eye.make_historical_partition('2020-01-01Z')"),
         ("eye_gateway", "create table public.another (x int)"),
     ],
 )

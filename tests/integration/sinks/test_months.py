@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
-from sinks.months import AHEAD_MONTHS, make_partitions
+from sinks.months import AHEAD_MONTHS, make_historical_partitions, make_partitions
 from sinks.postgres.pool import Pool
 from sinks.tables.corrections import event_writer
 from sinks.tables.events import event_rows
@@ -109,3 +109,56 @@ async def test_a_new_partition_has_the_indexes_of_the_others(connection: AsyncCo
     counted = await connection.execute("select count(*) from pg_indexes where tablename = %s", (this_month,))
 
     assert await counted.fetchone() == (5,)
+
+
+async def test_events_of_the_past_get_partitions_of_their_own(pool: Pool, connection: AsyncConnection) -> None:
+    await make_partitions(pool)
+    await store(connection, month(-30), month(-30), month(-7), month(-6) - timedelta(microseconds=1), month(0))
+
+    made = await make_historical_partitions(pool, None)
+    await store(connection, month(-7))
+
+    assert sorted(made) == [f"events_{month(-30):%Y_%m}", f"events_{month(-7):%Y_%m}"]
+    assert await (await connection.execute(WHERE)).fetchall() == [
+        (f"events_{month(-30):%Y_%m}", 2),
+        (f"events_{month(-7):%Y_%m}", 3),
+        (f"events_{month(0):%Y_%m}", 1),
+    ]
+    assert await make_historical_partitions(pool, None) == []
+
+
+async def test_months_that_retention_drops_get_no_partition(pool: Pool, connection: AsyncConnection) -> None:
+    await make_partitions(pool)
+    await store(connection, month(-30), month(-3))
+
+    assert await make_historical_partitions(pool, month(-5)) == [f"events_{month(-3):%Y_%m}"]
+
+
+async def test_the_number_of_partitions_has_a_bound(
+    pool: Pool, connection: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.months.MOST_PARTITIONS", 8)
+    await make_partitions(pool)  # with the default partition six
+    await store(connection, *(month(-ahead) for ahead in range(10, 40)), month(-20))
+
+    made = await make_historical_partitions(pool, None)
+
+    assert len(made) == 2
+    assert made[0] == f"events_{month(-20):%Y_%m}"
+
+
+async def test_events_may_be_stored_while_the_past_gets_partitions(pool: Pool, dsn: str) -> None:
+    async def store_many() -> None:
+        async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+            for ago in range(40):
+                await store(connection, month(-4 - ago % 8), month(0))
+
+    async def make_many() -> None:
+        for _ in range(6):
+            await make_historical_partitions(pool, None)
+
+    await asyncio.gather(store_many(), store_many(), make_many(), make_many())
+
+    with psycopg.connect(dsn) as connection:
+        counts = connection.execute("select count(*), count(distinct event_id) from eye.events").fetchone()
+    assert counts == (160, 160)
