@@ -25,6 +25,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
 LogFormat = Literal["auto", "json", "text"]
+ReadScope = Literal["all", "own"]
 
 SECRETS_DIR = "/run/secrets"
 """Directory of files with settings, unless EYE_SECRETS_DIR names another one."""
@@ -123,6 +124,10 @@ class Settings(KafkaSettings):
     max_bytes_under_way: Count = Field(
         32 * 1024 * 1024,
         description="Most bytes of events a gateway holds at once, 2 KiB more counted for each event; beyond it 503.",
+    )
+    read_scope: ReadScope = Field(
+        "all",
+        description="What a key of scope `read` may read: `all` events, or its `own` application's.",
     )
     stream_readers: Count = Field(
         64, description="How many readers of `GET /events/stream` a gateway process has at once."

@@ -33,6 +33,7 @@ class Scope(StrEnum):
 
     WRITE = "write"
     READ = "read"
+    READ_ALL = "read_all"
 
 
 class Limit(msgspec.Struct, frozen=True):

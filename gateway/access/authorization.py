@@ -17,8 +17,8 @@ class Access(Enum):
     OPEN = None
     ANY_KEY = frozenset[Scope]()
     WRITE = frozenset({Scope.WRITE})
-    READ = frozenset({Scope.READ})
-    WRITE_OR_READ = frozenset({Scope.WRITE, Scope.READ})
+    READ = frozenset({Scope.READ, Scope.READ_ALL})
+    WRITE_OR_READ = frozenset({Scope.WRITE, Scope.READ, Scope.READ_ALL})
 
 
 def authorize(keys: KeyRing, headers: Mapping[str, str], scopes: frozenset[Scope]) -> Grant:

@@ -11,7 +11,7 @@ import msgspec
 from gateway.openapi_parts import Json, call, ref
 from gateway.query.cursor import Place
 from gateway.query.database import Database
-from gateway.query.listing import READ_PROBLEMS, Listing, Row, to_struct
+from gateway.query.listing import ONLY, READ_PROBLEMS, Listing, Row, to_struct
 from gateway.query.parameters import Parameter, event_type_filters, time_filters, where
 from schemas.ids import row_id
 from schemas.verdict import Code
@@ -65,6 +65,7 @@ _COUNTS = """
 
 # a rejected event that was redriven is stored as an event
 _NOT_REDRIVEN = "event.redriven_by is null"
+_OWN = "event.application = %(only)s"
 
 COUNT_FILTERS = (*event_type_filters("event"), *time_filters("event.received_at"))
 
@@ -92,6 +93,7 @@ ERRORS = Listing(
         *COUNT_FILTERS,
     ),
     always=(_NOT_REDRIVEN,),
+    own=_OWN,
     order=("event.received_at", "event.event_id", "event.application"),
     after=("%(moment)s", "%(id)s::uuid", "%(application)s"),
     item=_rejected,
@@ -114,7 +116,8 @@ async def find_rejected_event(
 
 async def count_errors(database: Database, given: Mapping[str, Any]) -> list[Count]:
     """Return the number of rejected events of each code and event type, the most frequent first."""
-    query = f"""{_COUNTS}{where(COUNT_FILTERS, given, _NOT_REDRIVEN)}
+    own = [_OWN] if given.get(ONLY) is not None else []
+    query = f"""{_COUNTS}{where(COUNT_FILTERS, given, _NOT_REDRIVEN, *own)}
     group by code, event.category, event.name
     order by count(*) desc, code, event.category, event.name limit {MAX_COUNTS}"""
     return [Count(**row) for row in await database.rows(query, given)]

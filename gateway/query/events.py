@@ -70,6 +70,7 @@ EVENTS = Listing(
     source=_SOURCE,
     columns=tuple(name for name in StoredEvent.__struct_fields__ if name != "status"),
     data="event.data",
+    own="event.application = %(only)s",
     filters=(
         Parameter("session_id", "Events of this session.", "event.session_id = %(session_id)s"),
         Parameter("user_id", "Events of this user.", "event.user_id = %(user_id)s"),

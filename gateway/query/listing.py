@@ -32,6 +32,9 @@ Row = Mapping[str, Any]
 READ_PROBLEMS = (400, 401, 403, 503)
 """Statuses of the problems that each read may answer with."""
 
+ONLY = "only"
+"""The name among the given parameters of the application whose items alone may be read."""
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -40,6 +43,7 @@ class Listing:
     """A query that is read page by page.
 
     `name`: the member of the answer that has the items; a cursor holds for listings of the same name and order.
+    `own`: the condition of items that concern the application `%(only)s`, where only these may be read.
     `columns`: the members of an item. `data`: the column of the payload, where there is one to look into.
     `order`: the columns that it is sorted by; `after`: the values of the place where a page ended, in the same order.
     """
@@ -51,6 +55,7 @@ class Listing:
     data: str = ""
     filters: tuple[Parameter, ...]
     always: tuple[str, ...] = ()
+    own: str
     order: tuple[str, ...]
     after: tuple[str, ...]
     item: Callable[[Row], msgspec.Struct]
@@ -68,7 +73,8 @@ class Listing:
         comparison = "<" if order == "desc" else ">"
         after = [f"({', '.join(self.order)}) {comparison} ({', '.join(self.after)})"] if resumed else []
         inside = data_conditions(self.data, given.get(DATA_FILTER.name, ()))
-        conditions = where(self.filters, given, *self.always, *inside, *after)
+        own = [self.own] if given.get(ONLY) is not None else []
+        conditions = where(self.filters, given, *self.always, *own, *inside, *after)
         columns = ", ".join(f"{column} {order}" for column in self.order)
         more = inner_columns(self.data, given.get(FIELDS.name, ()))
         return f"{self.select}{more} from {self.source}{conditions} order by {columns} limit %(limit)s"

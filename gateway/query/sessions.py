@@ -77,6 +77,7 @@ SESSIONS = Listing(
     ),
     # a session without an accepted event has no time
     always=("started_at is not null",),
+    own="%(only)s = any(applications)",
     order=("started_at", "session_id"),
     after=("%(moment)s", "%(id)s"),
     item=_session,

@@ -16,8 +16,9 @@ from gateway.live.positions import Positions, decode_positions
 from gateway.live.tail import RETRY_SECONDS, Tail
 from gateway.live.verdict import ACCEPTED, REJECTED, Conditions
 from gateway.openapi_parts import Json, call, header
-from gateway.problems import Overloaded
+from gateway.problems import Forbidden, Overloaded
 from gateway.query.parameters import Parameter, bad_parameter, event_type_filters, read_parameters
+from gateway.routes.guard import only_application
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ async def get_event_stream(request: web.Request) -> web.StreamResponse:
     """Write the verdicts that meet the conditions, until the reader goes or the gateway stops."""
     given = read_parameters(request, (*_CONDITIONS, _LAST))
     tail, settings = request.app[TAIL], request.app[GATEWAY].settings
+    if (only := only_application(request)) is not None and given.setdefault("application", only) != only:
+        raise Forbidden(f"This key of {only} may read its own application's events alone.")
     starts = _starts(request.headers.get("Last-Event-ID") or given.pop(_LAST.name, ""), tail)
     if tail.listeners >= settings.stream_readers:
         raise Overloaded(f"{settings.stream_readers} readers are connected: try again.")

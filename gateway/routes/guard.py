@@ -158,3 +158,11 @@ def track_requests(admission: Admission, clients: Clients, metrics: Metrics) -> 
         return response
 
     return track
+
+
+def only_application(request: web.Request) -> str | None:
+    """Return the application whose events alone a guarded request may read; None: those of all."""
+    grant = request[GRANT]
+    if request.app[GATEWAY].settings.read_scope == "all" or Scope.READ_ALL in grant.scopes:
+        return None
+    return grant.application

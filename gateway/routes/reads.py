@@ -12,8 +12,10 @@ from gateway.problems import NotFound
 from gateway.query.database import Database
 from gateway.query.errors import COUNT_FILTERS, ERRORS, count_errors, find_rejected_event
 from gateway.query.events import BY_ID_PARAMETERS, EVENTS, SESSION_EVENTS, find_event
+from gateway.query.listing import ONLY, Listing
 from gateway.query.parameters import read_parameters
 from gateway.query.sessions import SESSIONS, find_session
+from gateway.routes.guard import only_application
 from gateway.routes.listings import answer_listing
 from schemas.ids import row_id
 
@@ -25,7 +27,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     given = read_parameters(request, EVENTS.parameters)
     if "event_id" in given:
         given["row_id"] = row_id(request[GRANT].application, given["event_id"])
-    return await answer_listing(request, EVENTS, given)
+    return await _listing(request, EVENTS, given)
 
 
 async def get_event(request: web.Request) -> web.Response:
@@ -34,7 +36,7 @@ async def get_event(request: web.Request) -> web.Response:
     database, application, event_id = _database(request), request[GRANT].application, _segment(request, "event_id")
     event = await find_event(database, application, event_id, session_id)
     found = event or await find_rejected_event(database, application, event_id, session_id)
-    if found is None:
+    if found is None or only_application(request) not in (None, found.application):
         raise NotFound(f"No event {event_id} is stored (yet).")
     return _json(found)
 
@@ -42,7 +44,7 @@ async def get_event(request: web.Request) -> web.Response:
 async def get_sessions(request: web.Request) -> web.StreamResponse:
     """Return session summaries, by the time their first event occurred."""
     given = read_parameters(request, SESSIONS.parameters)
-    return await answer_listing(request, SESSIONS, given)
+    return await _listing(request, SESSIONS, given)
 
 
 async def get_session(request: web.Request) -> web.Response:
@@ -50,7 +52,7 @@ async def get_session(request: web.Request) -> web.Response:
     read_parameters(request, ())
     session_id = _segment(request, "session_id")
     session = await find_session(_database(request), session_id)
-    if session is None:
+    if session is None or only_application(request) not in (None, *session.applications):
         raise NotFound(f"No session {session_id} is stored (yet).")
     return _json(session)
 
@@ -58,23 +60,28 @@ async def get_session(request: web.Request) -> web.Response:
 async def get_session_events(request: web.Request) -> web.StreamResponse:
     """Return the stored events of one session, in their order."""
     given = read_parameters(request, SESSION_EVENTS.parameters) | {"session_id": _segment(request, "session_id")}
-    return await answer_listing(request, SESSION_EVENTS, given)
+    return await _listing(request, SESSION_EVENTS, given)
 
 
 async def get_errors(request: web.Request) -> web.StreamResponse:
     """Return rejected events, by the time they were received."""
     given = read_parameters(request, ERRORS.parameters)
-    return await answer_listing(request, ERRORS, given)
+    return await _listing(request, ERRORS, given)
 
 
 async def get_error_summary(request: web.Request) -> web.Response:
     """Return the number of rejected events of each code and event type."""
     given = read_parameters(request, COUNT_FILTERS)
-    return _json({"counts": await count_errors(_database(request), given)})
+    return _json({"counts": await count_errors(_database(request), given | {ONLY: only_application(request)})})
 
 
 def _database(request: web.Request) -> Database:
     return request.app[GATEWAY].database
+
+
+async def _listing(request: web.Request, listing: Listing, given: dict[str, Any]) -> web.StreamResponse:
+    """Answer with the items that the key may read."""
+    return await answer_listing(request, listing, given | {ONLY: only_application(request)})
 
 
 def _segment(request: web.Request, name: str) -> str:

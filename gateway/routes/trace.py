@@ -14,6 +14,7 @@ from gateway.problems import NotFound, Unavailable
 from gateway.query.event_trace import DEFAULT_SINCE, TRACE_PARAMETERS, Traces, trace_event
 from gateway.query.kafka_reader import Budget, KafkaReader
 from gateway.query.parameters import read_parameters
+from gateway.routes.guard import only_application
 
 READ_SECONDS = 3.0
 """Longest time that a trace may read in Kafka."""
@@ -60,6 +61,8 @@ async def get_trace(request: web.Request) -> web.Response:
     if "\0" in event_id:
         raise NotFound("U+0000 is in no stored text.")
     traces = await request.app[TRACING].trace(request, event_id, since)
+    if (only := only_application(request)) is not None:
+        traces.traces = [trace for trace in traces.traces if trace.application == only]
     if not traces.traces:
         more = "" if traces.complete else "; there was more to read than a request may"
         raise NotFound(f"No event {event_id} is stored, or among the records since {since:%Y-%m-%d %H:%M:%S}Z{more}.")
