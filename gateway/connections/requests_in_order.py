@@ -40,6 +40,11 @@ class RequestsInOrder(web.RequestHandler):
         self._parser = cast(Any, self._requests)
         self._half_closed = False
 
+    @property
+    def half_closed(self) -> bool:
+        """Tell whether the client sends no more: it has gone, or it only waits for its answers."""
+        return self._half_closed
+
     def eof_received(self) -> bool:  # type: ignore[override] # aiohttp keeps no connection open
         """Note that the client sends no more; returns whether the connection stays open for answers."""
         if self._is_settled() or self._requests.awaits_body or self.ssl_context is not None:

@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 from aiohttp import hdrs, web
 from aiokafka.errors import KafkaError
 
+from gateway.connections.requests_in_order import RequestsInOrder
 from gateway.context import GATEWAY
 from gateway.live.listener import Listener
 from gateway.live.positions import Positions, decode_positions
@@ -117,7 +118,10 @@ class _Writer:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _beat(self, text: str) -> None:
-        if time.monotonic() - self._written_at >= HEARTBEAT_SECONDS:
+        """Write a comment when one is due; to a half-closed connection soon, which shows whether it is open."""
+        protocol = self._request.protocol
+        in_doubt = isinstance(protocol, RequestsInOrder) and protocol.half_closed
+        if time.monotonic() - self._written_at >= (_LOOK_SECONDS if in_doubt else HEARTBEAT_SECONDS):
             await self._write(f": {text}\n\n".encode())
 
     async def _write(self, data: bytes) -> None:

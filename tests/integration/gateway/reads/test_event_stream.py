@@ -18,7 +18,7 @@ from tests.integration.gateway.test_json_builders import eventually
 from tests.support.event_stream import Refused, ServerSentEvent, listening
 from tests.support.pipeline import Pipeline, an_event
 
-READERS = 5
+READERS = 20
 
 
 @pytest.fixture(scope="module")
