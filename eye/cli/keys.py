@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 
 from eye.cli.terminal import AsJson, Yes, confirm, err, fail, out, print_found, read_settings
+from eye.cli.time_arguments import EXPIRY_FORMS, parse_expiry
 from eye.operations import keys
-from eye.operations.gateways import gateway_urls, wait_for_keys
+from eye.operations.gateways import gateway_urls, keys_last_used, wait_for_keys
 from schemas.event import MAX_TEXT
+
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 
 keys_app = typer.Typer(help="The applications' keys, in applications.toml.", no_args_is_help=True)
 
@@ -31,6 +35,9 @@ def add_key(
     origin: Annotated[
         list[str] | None, typer.Option(help="Pages of this origin may send for the application; may be repeated.")
     ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help=f"The key opens nothing from then on: {EXPIRY_FORMS}. Default: never.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key for an application and print it, once: only its SHA-256 is kept."""
@@ -43,11 +50,13 @@ def add_key(
         raise typer.BadParameter(f"no such scope: {', '.join(sorted(unknown))}; there are write and read")
     if public and wanted != ["write"]:
         raise typer.BadParameter("a public key may only write")
+    end = None if expires is None else parse_expiry("--expires", expires)
     settings = read_settings()
     path = settings.applications_file.absolute()
-    key = keys.add_key(path, application, wanted, label, public=public, origins=origin or ())
+    key = keys.add_key(path, application, wanted, label, public=public, origins=origin or (), expires=end)
     if as_json:
-        print_found({"application": application, "key": key, "scopes": wanted, "file": str(path)}, [], [], True)
+        made = {"application": application, "key": key, "scopes": wanted, "file": str(path)}
+        print_found(made | {"label": label, "expires": None if end is None else end.isoformat()}, [], [], True)
         return
     out.print(key, markup=False, highlight=False, soft_wrap=True)
     err.print(f"written to {path}; gateways that read this file take the key within a second", soft_wrap=True)
@@ -59,8 +68,16 @@ def add_key(
 
 @keys_app.command("list", epilog="Example: `eye keys list --json`")
 def list_keys(as_json: AsJson = False) -> None:
-    """List the applications' keys by the beginning of their SHA-256."""
-    _print_keys(keys.list_keys(read_settings().applications_file), as_json)
+    """List the applications' keys by the beginning of their SHA-256.
+
+    `last used` is the hour of the last use, in UTC, as the gateways that answer know it: each since its start.
+    """
+    settings = read_settings()
+    entries = keys.list_keys(settings.applications_file)
+    used = asyncio.run(keys_last_used(settings))
+    _print_keys(entries, as_json, used or {})
+    if used is None and not as_json:
+        err.print("no gateway answers: when a key was last used is not known", style="dim")
 
 
 @keys_app.command("revoke", epilog="Example: `eye keys revoke 3fc1a2b4`")
@@ -85,8 +102,7 @@ def revoke_key(
         err.print(f"{answered} {'uses' if reached else 'takes'} the new keys{'' if reached else ' when it reads them'}")
 
 
-def _print_keys(entries: Iterable[keys.KeyEntry], as_json: bool) -> None:
-    entries = list(entries)
+def _print_keys(entries: Iterable[keys.KeyEntry], as_json: bool, used: Mapping[str, str] = _NOBODY) -> None:
     found = [
         {
             "application": e.application,
@@ -94,8 +110,22 @@ def _print_keys(entries: Iterable[keys.KeyEntry], as_json: bool) -> None:
             "scopes": e.scopes,
             "label": e.label,
             "created": e.created,
+            "expires": None if e.expires is None else e.expires.isoformat(),
+            "last_used": used.get(e.fingerprint),
         }
         for e in entries
     ]
-    rows = [[e.application, e.fingerprint, ", ".join(e.scopes), e.label or "", e.created or ""] for e in entries]
-    print_found(found, rows, ["application", "sha256", "scopes", "label", "created"], as_json)
+    rows = [
+        [
+            e.application,
+            e.fingerprint,
+            ", ".join(e.scopes),
+            e.label or "",
+            e.created or "",
+            "" if e.expires is None else f"{e.expires:%Y-%m-%d %H:%M}",
+            used.get(e.fingerprint, "").replace("T", " ").removesuffix("Z"),
+        ]
+        for e in entries
+    ]
+    columns = ["application", "sha256", "scopes", "label", "created", "expires", "last used"]
+    print_found(found, rows, columns, as_json)

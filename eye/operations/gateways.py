@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -39,6 +41,7 @@ class GatewayState(NamedTuple):
     keys_version: str | None = None
     spool_owner: str | None = None
     refused_records: int = 0
+    keys_used: Mapping[str, str] = MappingProxyType({})
 
 
 def gateway_urls(settings: Settings) -> list[str]:
@@ -75,6 +78,18 @@ async def read_gateways(settings: Settings) -> list[GatewayState]:
         return [GatewayState(url, False, f"can't be asked: {error}") for url in urls]
     async with session:
         return list(await asyncio.gather(*(_read(session, url) for url in urls)))
+
+
+async def keys_last_used(settings: Settings) -> dict[str, str] | None:
+    """Return the hour in which each key was last used, by its fingerprint; None where no gateway answers.
+
+    Each gateway counts since its start.
+    """
+    reached = [state for state in await read_gateways(settings) if state.reachable]
+    used: dict[str, str] = {}
+    for state in reached:
+        used |= {key: max(hour, used.get(key, "")) for key, hour in state.keys_used.items()}
+    return used if reached else None
 
 
 async def wait_for_keys(settings: Settings, version: str, seconds: float = 10.0) -> list[str]:
@@ -126,4 +141,5 @@ async def _read(session: aiohttp.ClientSession, url: str) -> GatewayState:
         keys_version=answer.get("keys_version"),
         spool_owner=spool.get("owner"),
         refused_records=int(spool.get("refused", 0)),
+        keys_used=answer.get("keys_used") or {},
     )

@@ -19,6 +19,7 @@ from tomlkit.items import AoT
 
 from gateway.access.api_keys import parse_applications
 from gateway.access.api_keys import version_of as _version_of
+from schemas.timestamp import in_utc
 
 SCOPES = ("write", "read")
 
@@ -29,13 +30,14 @@ class KeyFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """One key: its application, its SHA-256, its scopes, and for people a label and the day it was made."""
+    """One key: its application, its SHA-256, its scopes, its end, and for people a label and the day it was made."""
 
     application: str
     sha256: str
     scopes: tuple[str, ...]
     label: str | None = None
     created: str | None = None
+    expires: datetime | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -51,16 +53,19 @@ def add_key(
     *,
     public: bool = False,
     origins: Sequence[str] = (),
+    expires: datetime | None = None,
 ) -> str:
     """Make a key, append its SHA-256 to the file and return the key: it is kept nowhere. Raises KeyFileError.
 
     `public`: the key may stand in a page, and works from the application's origins alone; `origins` join these.
+    `expires`: the time from which on it opens nothing.
     """
     key = f"eye_{secrets.token_urlsafe(32)}"
     entry: dict[str, Any] = {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": list(scopes)}
     entry |= {"public": True} if public else {}
     entry |= {"label": label} if label else {}
     entry |= {"created": f"{datetime.now(UTC):%Y-%m-%d}"}
+    entry |= {"expires": expires.astimezone(UTC)} if expires else {}
     with _locked(path):
         document = _read(path)
         known = _application(document, application)
@@ -154,6 +159,7 @@ def _entry(application: Any, key: Any) -> KeyEntry:
         tuple(map(str, key["scopes"])),
         None if label is None else str(label),
         None if created is None else str(created),
+        None if key.get("expires") is None else in_utc(key["expires"].unwrap()),
     )
 
 

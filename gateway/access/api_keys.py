@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from gateway.access.issuers import Issuer, check_issuers
+from gateway.problems import Unauthorized
 from schemas.event import Text
 from schemas.record import UnknownTypes
 
@@ -26,6 +28,9 @@ CHECK_SECONDS = 1.0
 
 TOKEN_DOTS = 2
 """Dots in a token (JWT)."""
+
+_HOUR = 3600
+_SHOWN_KEYS = 1_000
 
 
 class Scope(StrEnum):
@@ -60,10 +65,11 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class KnownKey(NamedTuple):
-    """A key's SHA-256 and its rights."""
+    """A key's SHA-256, its rights, and when it expires, in seconds since 1970."""
 
     sha256: str
     grant: Grant
+    expires: float | None = None
 
 
 _Rate = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
@@ -81,6 +87,7 @@ class _Key(msgspec.Struct, forbid_unknown_fields=True):
     public: bool = False
     label: str | None = None
     created: str | None = None
+    expires: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class _Application(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,15 +131,21 @@ class KeyRing:
 
     While the file can't be read, the keys read before hold; without a file nobody has access. `fault` says
     what is wrong, or is None. `version` is that of the file whose keys hold, see `version_of`. A token of an issuer
-    that the file names is as good as a key, where `tokens` can tell.
+    that the file names is as good as a key, where `tokens` can tell. `now`: the time by which keys expire.
     """
 
     def __init__(
-        self, path: Path, clock: Callable[[], float] = time.monotonic, tokens: TokenFinder | None = None
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.monotonic,
+        tokens: TokenFinder | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
         self._tokens = tokens
         self._clock = clock
+        self._now = now
+        self._used_in: dict[str, int] = {}
         self._checked_at = float("-inf")
         self._seen: tuple[int, int, int] | None = None
         self._keys: dict[str, KnownKey] = {}
@@ -144,15 +157,29 @@ class KeyRing:
         self.version: str | None = None
 
     def find(self, key: str) -> Grant | None:
-        """Return the rights of a key or token, None where it is unknown. Raises InvalidToken or IssuerUnavailable."""
+        """Return the rights of a key or token, None where it is unknown.
+
+        Raises Unauthorized for a key that has expired, InvalidToken or IssuerUnavailable for a token.
+        """
         self.refresh()
         digest = self._digest(key)
         known = self._keys.get(digest)
         if known is not None and hmac.compare_digest(known.sha256, digest):
+            now = self._now()
+            if known.expires is not None and now >= known.expires:
+                until = datetime.fromtimestamp(known.expires, UTC)
+                raise Unauthorized(f"This key of {known.grant.application} expired at {until:%Y-%m-%d %H:%M} UTC.")
+            self._used_in[digest] = int(now // _HOUR)
             return known.grant
         if self._tokens is not None and key.count(".") == TOKEN_DOTS:
             return self._tokens.find(key, digest)
         return None
+
+    @property
+    def last_used(self) -> dict[str, str]:
+        """The hour in which each key was last used here, by the beginning of its SHA-256; at most 1,000 keys."""
+        used = sorted(self._used_in.items(), key=lambda item: -item[1])[:_SHOWN_KEYS]
+        return {digest[:12]: f"{datetime.fromtimestamp(hour * _HOUR, UTC):%Y-%m-%dT%H:00Z}" for digest, hour in used}
 
     @property
     def applications(self) -> set[str]:
@@ -192,6 +219,7 @@ class KeyRing:
             self.fault = fault
             return not isinstance(error, OSError)
         self._keys, self.version = file.keys, version_of(content)
+        self._used_in = {digest: hour for digest, hour in self._used_in.items() if digest in self._keys}
         self._origins = frozenset().union(*(grant.origins for grant in file.grants.values()))
         self._use_tokens(file.issuers, file.grants)
         self.fault, self.loaded = None, True
@@ -237,7 +265,7 @@ def parse_applications(content: bytes) -> Applications:
                 raise ValueError(f"the public key with sha256 {digest[:8]}... may only have the scope write")
             limits = (*shared, *_limits(f"key {digest[:12]}", key))
             granted = msgspec.structs.replace(grant, scopes=key.scopes, limits=limits, public=key.public)
-            known[digest] = KnownKey(digest, granted)
+            known[digest] = KnownKey(digest, granted, None if key.expires is None else key.expires.timestamp())
     return Applications(known, grants, file.issuers)
 
 

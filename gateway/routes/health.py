@@ -44,6 +44,7 @@ async def get_readyz(request: web.Request) -> web.Response:
     }
     answer: dict[str, object] = {"status": status, "reasons": reasons, "checks": checks, "spool": depth}
     answer["keys_version"] = gateway.keys.version
+    answer["keys_used"] = gateway.keys.last_used
     return _json(503 if reasons else 200, answer)
 
 

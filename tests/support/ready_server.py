@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-def readiness(*, keys: str = "", records: int = 0, oldest_seconds: float = 0.0, kafka: str = "ok") -> dict[str, Any]:
+def readiness(
+    *,
+    keys: str = "",
+    records: int = 0,
+    oldest_seconds: float = 0.0,
+    kafka: str = "ok",
+    keys_used: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return the answer of a gateway to GET /readyz."""
     spool = {"records": records, "bytes": 100 * records, "oldest_seconds": oldest_seconds}
-    return {"status": "ready", "reasons": [], "checks": {"kafka": kafka}, "spool": spool, "keys_version": keys}
+    answer = {"status": "ready", "reasons": [], "checks": {"kafka": kafka}, "spool": spool, "keys_version": keys}
+    return answer | {"keys_used": dict(keys_used or {})}
 
 
 @contextmanager

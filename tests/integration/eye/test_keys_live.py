@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_key_is_printed_alone_and_opens_what_was_asked(path: Path, env: dict[s
     ran = run_eye("keys", "add", "shop", "--scopes", "write,read", env=env)
 
     assert ran.returncode == 0
-    assert KeyRing(path).find(ran.stdout.strip()) == Grant("shop", frozenset(Scope))
+    assert KeyRing(path).find(ran.stdout.strip()) == Grant("shop", frozenset({Scope.WRITE, Scope.READ}))
     assert ran.stdout.strip() not in path.read_text()
     assert whole(path)
 
@@ -82,9 +83,46 @@ def test_keys_are_listed_for_people_and_for_programs(path: Path, env: dict[str, 
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", entry.pop("created"))
     assert entry == {
         "application": "shop", "sha256": fingerprint(key), "scopes": ["write", "read"], "label": "till",
+        "expires": None, "last_used": None,
     }  # fmt: skip
     assert all(word in for_people.stdout for word in ("shop", fingerprint(key), "write, read", "till"))
     assert key not in for_people.stdout + for_programs.stdout
+
+
+def test_the_gateways_know_when_a_key_was_last_used(path: Path, env: dict[str, str]) -> None:
+    used, unused = (add_key(path, "shop", ["write"]) for _ in range(2))
+    hours = ["2026-11-27T09:00Z", "2026-11-27T22:00Z"]
+    answers = [[readiness(keys_used={fingerprint(used): hour})] for hour in hours]
+
+    with serve_readiness(answers[0]) as one, serve_readiness(answers[1]) as other:
+        reached = env | {"EYE_GATEWAY_URLS": f"{other},{one}"}
+        for_people, for_programs = run_eye("keys", "list", env=reached), run_eye("keys", "list", "--json", env=reached)
+
+    assert {entry["sha256"]: entry["last_used"] for entry in for_programs.json} == {
+        fingerprint(used): hours[1],
+        fingerprint(unused): None,
+    }
+    assert "2026-11-27 22:00" in for_people.stdout
+    assert "no gateway answers" in run_eye("keys", "list", env=env).stderr
+
+
+def test_a_key_may_have_an_end(path: Path, env: dict[str, str]) -> None:
+    made = run_eye("keys", "add", "shop", "--expires", "90d", "--label", "till", "--json", env=env).json
+    listed = run_eye("keys", "list", "--json", env=env).json
+
+    assert [(entry["expires"], entry["label"]) for entry in listed] == [(made["expires"], "till")]
+    assert datetime.fromisoformat(made["expires"]) - datetime.now(UTC) > timedelta(days=89)
+    assert KeyRing(path).find(made["key"])
+    assert whole(path)
+
+
+@pytest.mark.parametrize("end", ["yesterday", "2020-01-01", "0d", "soon", "9999999w"])
+def test_a_key_that_has_ended_is_not_made(path: Path, env: dict[str, str], end: str) -> None:
+    ran = run_eye("keys", "add", "shop", "--expires", end, env=env)
+
+    assert ran.returncode == 2
+    assert "--expires" in ran.stderr
+    assert path.read_text() == f"{COMMENT}\n"
 
 
 def test_without_a_terminal_nothing_is_revoked_unless_yes_is_said(path: Path, env: dict[str, str]) -> None:

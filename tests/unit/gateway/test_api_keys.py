@@ -13,6 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.access.api_keys import CHECK_SECONDS, Grant, KeyRing, Limit, Scope, parse_applications
 from gateway.access.authorization import presented_key
+from gateway.problems import Unauthorized
 
 
 class Clock:
@@ -222,3 +223,45 @@ BASIC = base64.b64encode(b"my-key:ignored").decode()
 )
 def test_a_key_is_presented_in_one_of_three_ways(header: str, value: str, key: str | None) -> None:
     assert presented_key(CIMultiDictProxy(CIMultiDict({header: value}))) == key
+
+
+def an_expiring_key(path: Path, expires: str) -> None:
+    digest = hashlib.sha256(b"one").hexdigest()
+    path.write_text(
+        f'[[applications]]\nid = "shop"\nkeys = [{{ sha256 = "{digest}", scopes = ["read"], expires = {expires} }}]\n'
+    )
+
+
+def test_a_key_opens_nothing_from_its_expiry_on(path: Path, clock: Clock) -> None:
+    an_expiring_key(path, "1970-01-01T01:00:00Z")
+    ring = KeyRing(path, clock, now=clock)
+
+    clock.now = 3599.0
+    assert ring.find("one") == Grant("shop", frozenset({Scope.READ}))
+    clock.now = 3600.0
+    with pytest.raises(Unauthorized, match="expired at 1970-01-01 01:00 UTC"):
+        ring.find("one")
+
+
+@pytest.mark.parametrize("expires", ['"2030-01-01T00:00:00Z"', "2030-01-01", "2030-01-01T00:00:00", "7"])
+def test_an_expiry_is_a_time_with_its_zone(path: Path, expires: str) -> None:
+    an_expiring_key(path, expires)
+
+    with pytest.raises(ValueError, match="expires"):
+        parse_applications(path.read_bytes())
+
+
+def test_the_hour_of_a_keys_last_use_is_known(path: Path, clock: Clock) -> None:
+    ring = KeyRing(path, clock, now=clock)
+    used = {}
+    for clock.now in (100.0, 7300.0):
+        assert ring.find("one")
+        assert ring.find("three") is None
+        used = ring.last_used
+
+    assert used == {hashlib.sha256(b"one").hexdigest()[:12]: "1970-01-01T02:00Z"}
+
+    path.write_text(an_entry("blog", "two", "read"))
+    clock.now += CHECK_SECONDS
+    ring.refresh()
+    assert ring.last_used == {}
