@@ -19,6 +19,7 @@ from eye.cli.runs.replay import replay_app
 from eye.cli.spool import spool_app
 from eye.cli.terminal import err, out, stack_hint
 from eye.cli.topics import topics_app
+from eye.operations.rights import explain
 from kafka_client.amendments import amend_connections
 from schemas.settings import SettingsError
 
@@ -87,7 +88,7 @@ def main() -> None:
     try:
         app()
     except EXPECTED_ERRORS as error:
-        sentence = str(error).strip() or repr(error)
+        sentence = explain(error)
         if isinstance(error, SettingsError) and (hint := stack_hint()):
             sentence = f"{sentence} {hint}"
         err.print(f"eye: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True)

@@ -18,6 +18,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from eye.operations.rights import maybe_unseen
 from eye.operations.topic_limits import limit_differences
 from kafka_client.cluster_guard import ClusterGuard, ForeignCluster, guarded
 from kafka_client.topic_limits import lacks_right
@@ -58,7 +59,7 @@ async def check_topics(settings: Settings) -> list[TopicState]:
         return [
             await _state(admin, spec, settings, False)
             if spec.name in existing  # to ask for one that is missing may make it
-            else TopicState(spec.name, None, False, ("missing: `eye topics create` makes it",))
+            else TopicState(spec.name, None, False, (f"missing: `eye topics create` makes it{maybe_unseen(settings)}",))
             for spec in topic_specs(settings)
         ]
 
@@ -68,7 +69,9 @@ async def topic_partitions(settings: Settings) -> dict[str, list[TopicPartition]
     names = [spec.name for spec in topic_specs(settings)]
     async with connected_admin(settings) as admin:
         if missing := sorted(set(names) - set(await admin.list_topics())):
-            raise TopicMissing(f"topic {missing[0]} doesn't exist: make it with `eye topics create`")
+            raise TopicMissing(
+                f"topic {missing[0]} doesn't exist: make it with `eye topics create`{maybe_unseen(settings)}"
+            )
         described = await admin.describe_topics(names)
     return {
         found["topic"]: [TopicPartition(found["topic"], number) for number in range(len(found["partitions"]))]

@@ -13,6 +13,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError
 from eye.operations.clusters import cluster_state
 from eye.operations.doctor.disk import check_server_disk
 from eye.operations.doctor.finding import Finding
+from eye.operations.rights import explain
 from eye.operations.topics import TopicMissing, check_topics, connected_admin, read_config, topic_partitions
 from eye.operations.wait_until_stored import judged_positions, stored_positions
 from schemas.settings import Settings, SettingsError
@@ -51,7 +52,7 @@ async def check_kafka(settings: Settings) -> list[Finding]:
         answers = Finding("Kafka", True, f"answers at {settings.kafka_bootstrap_servers}")
         return [answers, await _cluster(settings), *topics, *brokers, *await _records(settings)]
     except (KafkaError, SettingsError) as error:
-        return [Finding("Kafka", False, str(error) or repr(error), _ANSWER)]
+        return [Finding("Kafka", False, explain(error), _ANSWER)]
 
 
 async def _cluster(settings: Settings) -> Finding:

@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from eye.operations.doctor.disk import check_server_disk
 from eye.operations.doctor.finding import Finding
+from eye.operations.rights import explain
 from postgres_client.connection import Connection, Session
 from schemas.settings import Settings, SettingsError
 from sinks.months import AHEAD_MONTHS
@@ -48,7 +49,7 @@ async def check_postgres(settings: Settings) -> list[Finding]:
     except MigrationError as error:
         return [Finding("migrations", False, str(error), "Install the version that was there before.")]
     except (psycopg.Error, SettingsError) as error:
-        return [Finding("Postgres", False, str(error).strip(), _ANSWER)]
+        return [Finding("Postgres", False, explain(error), _ANSWER)]
 
 
 async def _connect(dsn: str) -> AsyncConnection:

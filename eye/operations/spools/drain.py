@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from eye.operations.spools.errors import SpoolError
+from eye.operations.spools.lock import sending_alone
 from eye.operations.spools.sending import Link, find_copies, identity_of, linked
 from eye.operations.spools.survey import Survey, survey_directory
 from gateway.metrics import Metrics
@@ -77,12 +78,17 @@ async def drain_spool(settings: Settings, progress: Progress = lambda done, of: 
     Raises SpoolError, with what is left in the message, when Kafka takes nothing for STALLED_SECONDS.
     """
     check_unowned(settings, survey_directory(settings.spool_directory))
+    with sending_alone(settings.spool_directory):
+        return await _drain_all(settings, progress)
+
+
+async def _drain_all(settings: Settings, progress: Progress) -> Drained:
     async with _adopted(settings) as spool:
         found, before = spool.records, spool.refused
         copies = 0
         if found:
             async with linked(settings) as link:
-                copies = await _remove_copies(settings, spool, link.sender.partitions)
+                copies = await _remove_copies(settings, spool, link.partitions)
                 await _drain(settings, spool, link, found, progress)
         refused = spool.refused - before
         return Drained(

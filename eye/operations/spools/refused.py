@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from eye.operations.spools.errors import SpoolError
-from eye.operations.spools.sending import find_copies, identity_of, linked
+from eye.operations.spools.lock import sending_alone
+from eye.operations.spools.sending import Link, find_copies, identity_of, linked
 from gateway.outgoing import OutgoingRecord
 from gateway.publish.partition_queues import hash_of_key
 from gateway.publish.sender import Sender, Undelivered, send_all
@@ -25,7 +23,6 @@ SHOWN = 100
 """Most records that are shown."""
 
 _BATCH = 500
-_LOCK_NAME = "refused.lock"
 
 Progress = Callable[[int], None]
 """Called with the number of records that have been dealt with."""
@@ -69,13 +66,13 @@ async def send_refused(settings: Settings, progress: Progress = lambda done: Non
     """
     store, resent = _store(settings), Resent()
     try:
-        with _alone(settings.spool_directory):
+        with sending_alone(settings.spool_directory):
             async with linked(settings) as link:
                 after = 0
                 while records := store.read(after, _BATCH):
                     after = records[-1].id
-                    rest = await _without_copies(settings, store, records, link.sender.partitions, resent)
-                    await _send(store, link.sender, rest, resent)
+                    rest = await _without_copies(settings, store, records, link.partitions, resent)
+                    await _send(store, link, rest, resent)
                     progress(resent.sent + resent.copies + resent.refused)
     except Undelivered as error:
         raise SpoolError(f"{resent.sent} were sent, then Kafka went away; run it again: {error}") from error
@@ -86,17 +83,6 @@ async def send_refused(settings: Settings, progress: Progress = lambda done: Non
 
 def _store(settings: Settings) -> RefusedRecords:
     return RefusedRecords(settings.spool_directory, topic_names(settings).raw)
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Keep other processes from sending the same records. Raises SpoolError when one does."""
-    with (directory / _LOCK_NAME).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SpoolError(f"another process sends what is set aside in {directory}") from None
-        yield
 
 
 async def _without_copies(
@@ -111,13 +97,13 @@ async def _without_copies(
     return [one for one in records if identity_of(one.record) not in found]
 
 
-async def _send(store: RefusedRecords, sender: Sender, records: Sequence[RefusedRecord], resent: Resent) -> None:
+async def _send(store: RefusedRecords, link: Link, records: Sequence[RefusedRecord], resent: Resent) -> None:
     by_partition: defaultdict[int, list[RefusedRecord]] = defaultdict(list)
     for one in records:
-        by_partition[hash_of_key(one.record.key) % sender.partitions].append(one)
+        by_partition[hash_of_key(one.record.key) % link.partitions].append(one)
     store.note_tries([one.id for one in records])
     for partition, its in by_partition.items():
-        await _send_partition(store, sender, partition, its, resent)
+        await _send_partition(store, link.sender, partition, its, resent)
 
 
 async def _send_partition(

@@ -41,10 +41,11 @@ class Identity(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A connection to Kafka, and the sender that uses it."""
+    """A connection to Kafka, the sender that uses it, and the number of partitions when it was made."""
 
     connection: Connection
     sender: Sender
+    partitions: int
 
 
 @asynccontextmanager
@@ -60,7 +61,7 @@ async def linked(settings: Settings) -> AsyncIterator[Link]:
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise SpoolError(f"nothing was sent: {connection.fault}") from None
-        yield Link(connection, Sender(topic, connection, Metrics()))
+        yield Link(connection, Sender(topic, connection, Metrics()), connection.partitions)
     finally:
         keeping.cancel()
         await asyncio.wait([keeping], timeout=_STOP_SECONDS)

@@ -27,8 +27,8 @@ from tests.faults.harness.replica import Replica, with_user
 from tests.support.certificates import Authority
 
 ROOT = Path(__file__).parents[3]
-ADMIN, USERS = "admin", ("eye-topics", "eye-gateway", "eye-stream", "eye-sinks")
-ROLES = ("eye_migrate", "eye_sinks", "eye_gateway")
+ADMIN, USERS = "admin", ("eye-topics", "eye-gateway", "eye-stream", "eye-sinks", "eye-operator")
+ROLES = ("eye_migrate", "eye_sinks", "eye_gateway", "eye_operator")
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,10 @@ def _database(user: str, primary: LocalPostgres, replica: Replica, passwords: di
     match user:
         case "eye-sinks":
             return {"postgres_dsn": SecretStr(with_user(primary.dsn, "eye_sinks", passwords["eye_sinks"]))}
+        case "eye-operator":
+            return {"postgres_dsn": SecretStr(with_user(primary.dsn, "eye_operator", passwords["eye_operator"]))}
+        case "eye-topics":  # `eye migrate` is run with these settings too
+            return {"postgres_dsn": SecretStr(with_user(primary.dsn, "eye_migrate", passwords["eye_migrate"]))}
         case "eye-gateway":
             dsn = with_user(replica.dsn, "eye_gateway", passwords["eye_gateway"])
             return {"postgres_read_dsn": SecretStr(dsn)}

@@ -10,6 +10,7 @@ import sqlite3
 import pytest
 
 from eye.local.stack import environment
+from eye.operations.spools.lock import LOCK_NAME
 from gateway.outgoing import OutgoingRecord
 from gateway.spool.record import Spooled
 from gateway.spool.refused import FILE_NAME, RefusedRecords
@@ -84,7 +85,7 @@ def test_one_that_kafka_got_before_a_kill_is_not_sent_again(refused: Settings) -
 
 
 def test_two_at_once_do_not_send_the_same(refused: Settings) -> None:
-    with (refused.spool_directory / "refused.lock").open("w") as lock:
+    with (refused.spool_directory / LOCK_NAME).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
         ran = send(refused)
