@@ -52,6 +52,7 @@ class Connection:
     partitions as of a second ago, `max_batch_bytes` the largest batch that it takes. `fault` is the reason, in a
     sentence, for which events can't be written, else None; `limit_fault` says that the topic takes no batch of the size
     that an event may have, or that nobody knows; `tried` is false until that is known for the first time.
+    `refusal` is the last error for which a batch was given up.
     `in_flight_since` has the time of the loop's clock at which each partition's batch in flight was sent.
     """
 
@@ -69,6 +70,7 @@ class Connection:
         self.in_flight_since: dict[int, float] = {}
         self.fault: str | None = "not connected to Kafka yet"
         self.limit_fault: str | None = None
+        self.refusal: BaseException | None = None
         self._largest_record = largest_records(settings)[topic]
         self.tried = False
 
@@ -100,6 +102,7 @@ class Connection:
         """Give a producer up: a batch failed, so that its sequence has a gap and later batches would fail too."""
         if producer is self.producer:
             self.producer = None
+            self.refusal = error
             self.fault = f"Kafka refused a batch: {_text(error)}"
             self._broken.set()
 

@@ -47,7 +47,7 @@ class Tracing:
                     gateway.settings, gateway.database, kafka, event_id, gateway.keys.applications, since
                 )
         except (KafkaError, TimeoutError) as error:
-            raise Unavailable(f"Kafka can't be read: {error or 'no answer in time'}.") from None
+            raise Unavailable(f"Kafka can't be read: {str(error) or 'no answer in time'}.") from None
 
 
 TRACING = web.AppKey("tracing", Tracing)

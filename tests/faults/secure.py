@@ -86,6 +86,12 @@ class Load:
 
         await asyncio.gather(killer(), *(sender() for _ in range(SENDERS)))
 
+    async def send_invalid(self) -> None:
+        """Send an event that is stored as a rejected one."""
+        headers = {"Authorization": f"Bearer {KEY}"}
+        async with aiohttp.request("POST", f"{self._url}/events/", json=an_event(name="dance"), headers=headers) as one:
+            assert one.status == 202, await one.text()
+
     async def _send(self) -> None:
         headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-ndjson"}
         events = [an_event(session_id=f"s-{index % 7}") for index in range(BATCH)]
@@ -174,6 +180,7 @@ def drill(directory: Path, events: int) -> dict[str, object]:
     """Run it all; returns the figures, where False is a promise broken."""
     with secured(directory) as made, Deployment(made) as deployment:
         load = Load(deployment.url)
+        asyncio.run(load.send_invalid())
         asyncio.run(load.send(events, deployment.gateways[1].kill))
         admin = made.settings[ADMIN]
         asyncio.run(wait_until_stored(admin, 120))

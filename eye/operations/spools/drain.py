@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from eye.operations.rights import explain
 from eye.operations.spools.errors import SpoolError
 from eye.operations.spools.lock import sending_alone
 from eye.operations.spools.sending import Link, find_copies, identity_of, linked
@@ -173,6 +174,13 @@ async def _until_empty(spool: Spool, link: Link, total: int, progress: Progress)
                 f"{spool.records:,} events of {total:,} are left, run it again when this is mended: {fault}"
             )
     progress(total, total)
+
+
+def _hindrance(spool: Spool, link: Link) -> str:
+    refusal = link.connection.refusal
+    if isinstance(refusal, Exception):
+        return explain(refusal)
+    return spool.fault or link.connection.fault or "Kafka does not acknowledge"
 
 
 async def _keep_noting(spool: Spool) -> None:

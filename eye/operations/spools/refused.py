@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eye.operations.rights import explain
 from eye.operations.spools.errors import SpoolError
 from eye.operations.spools.lock import sending_alone
 from eye.operations.spools.sending import Link, find_copies, identity_of, linked
@@ -75,7 +76,8 @@ async def send_refused(settings: Settings, progress: Progress = lambda done: Non
                     await _send(store, link, rest, resent)
                     progress(resent.sent + resent.copies + resent.refused)
     except Undelivered as error:
-        raise SpoolError(f"{resent.sent} were sent, then Kafka went away; run it again: {error}") from error
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise SpoolError(f"{resent.sent} were sent, then Kafka took no more; run it again: {explain(cause)}") from error
     except sqlite3.Error as error:
         raise SpoolError(f"{resent.sent} were sent; the file of those set aside can't be used: {error}") from error
     return resent

@@ -22,6 +22,7 @@ from tests.conftest import KEY
 from tests.support.pipeline import an_event
 
 _SECONDS = 180
+_TRIES = 5
 _ALL = ("--all", "--yes")
 
 
@@ -39,18 +40,19 @@ class Command(NamedTuple):
 def permitted(event_id: str) -> list[Command]:
     """Return the commands that each user may run; one that asks Kafka and Postgres for more than it needs fails."""
     operator = [
-        ("lag",), ("ledger",), ("trace", event_id, "--since", "1h"), ("doctor",), ("topics", "check"),
+        ("lag",), ("ledger",), ("trace", event_id, "--since", "1h"), ("topics", "check"),
         ("retention", "--dry-run"), ("replay", "list"), ("spool", "list"), ("spool", "refused"),
         ("replay", "--to", "sink", "--all", "--dry-run"), ("replay", "--to", "sink", *_ALL),
         ("replay", "--to", "stream", "--all", "--dry-run"), ("replay", "--to", "stream", *_ALL),
         ("replay", "--to", "file", "raw.ndjson", "--all"), ("redrive", "--all", "--dry-run"), ("redrive", *_ALL),
     ]  # fmt: skip
-    gateway = [("doctor",), ("keys", "list"), ("schemas",), ("spool", "list"), ("spool", "drain", "--yes")]
+    gateway = [("spool", "list"), ("spool", "drain", "--yes"), ("doctor",), ("keys", "list"), ("schemas",)]
     return [
         *(Command("eye-topics", arguments) for arguments in (("topics", "create"), ("topics", "check"), ("migrate",))),
         *(Command("eye-operator", arguments) for arguments in operator),
         *(Command("eye-gateway", arguments) for arguments in gateway),
         Command("eye-sinks", ("retention", "--yes")),
+        Command("eye-operator", ("doctor",)),  # last: it has a finding for a spool that is not drained
     ]
 
 
@@ -63,7 +65,6 @@ def forbidden() -> list[Command]:
         Command("eye-sinks", ("topics", "create")),
         Command("eye-sinks", ("replay", "--to", "stream", *_ALL)),
         Command("eye-operator", ("spool", "drain", "--yes")),
-        Command("eye-sinks", ("migrate",)),
         Command("eye-stream", ("doctor",)),
     ]
 
@@ -101,11 +102,22 @@ async def try_routes(url: str, event_id: str, session_id: str) -> dict[str, obje
         values |= {"file": "swagger-ui.css", "write_key": KEY, "writeKey": KEY}
         for path in paths:
             if "get" in paths[path] and path != "/i":  # /i sends
-                async with client.get(path.format(**values)) as answer:
-                    found[f"route: GET {path}"] = answer.status == 200 or f"{answer.status} {await answer.text()}"[:300]
+                found[f"route: GET {path}"] = await _ask(client, path.format(**values))
         async with client.post("/events/validate", json=[an_event()]) as answer:
             found["route: POST /events/validate"] = answer.status == 200 or answer.status
     return found
+
+
+async def _ask(client: aiohttp.ClientSession, path: str) -> object:
+    """Ask for a path, again while the answer is that something is too slow just now; returns True, or what was said."""
+    for _ in range(_TRIES):
+        async with client.get(path) as answer:
+            if answer.status == 200:
+                return True
+            said = f"{answer.status} {await answer.text()}"[:300]
+        if answer.status != 503:
+            break
+    return said
 
 
 def leave_a_spool(settings: Settings) -> None:

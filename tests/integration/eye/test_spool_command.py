@@ -53,7 +53,7 @@ def left(settings: Settings) -> Settings:
 def drain(settings: Settings, *options: str) -> tuple[int, Any, str]:
     """Run the command; returns its exit code, what it printed, and what it said."""
     ran = run_eye("spool", "drain", "--json", *(options or ("--yes",)), env=environment(settings))
-    return ran.returncode, json.loads(ran.stdout) if ran.stdout else None, ran.stderr
+    return ran.returncode, json.loads(ran.stdout) if ran.stdout else ran.stderr, ran.stderr
 
 
 def raw_records(settings: Settings) -> list[Any]:
