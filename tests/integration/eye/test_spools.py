@@ -13,6 +13,7 @@ from gateway.outgoing import OutgoingRecord
 from gateway.spool.record import Spooled
 from gateway.spool.refused import RefusedRecords
 from gateway.spool.segment import Segment
+from kafka_client.topic_limits import lacks_right
 from schemas.settings import Settings
 from schemas.topics import topic_names
 from tests.integration.eye.test_command import run_eye
@@ -62,6 +63,15 @@ def test_a_wedged_gateway_and_its_spool_are_found_by_name(wedged: dict[str, str]
 
     assert wrong[f"gateway {url}"]["seen"] == f"kafka: {WEDGED}"
     assert "700 events wait, the oldest for 61 s" in wrong[f"spool of {url}"]["seen"]
+
+
+def test_a_gateway_that_may_not_read_the_topics_limit_is_a_finding(settings: Settings) -> None:
+    answer = readiness()
+    answer["checks"]["limits"] = lacks_right("events.raw")
+    with serve_readiness([answer]) as url:
+        (wrong,) = findings(environment(settings) | {"EYE_GATEWAY_URLS": url}).values()
+
+    assert (wrong["what"], "lacks the right DescribeConfigs" in wrong["seen"]) == (f"gateway {url}", True)
 
 
 def test_what_waits_for_less_than_a_minute_is_no_finding(settings: Settings) -> None:
