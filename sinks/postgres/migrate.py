@@ -38,6 +38,8 @@ class EncodingError(MigrationError):
 _SESSION = Session(statement_ms=0)
 """A migration may take as long as it needs; it waits for a lock no longer than others."""
 
+_LOOK = Session(read_only=True, statement_ms=0)
+
 _ENCODING = """
 select datname, pg_encoding_to_char(encoding) from pg_database where datname = current_database()
 """
@@ -70,7 +72,7 @@ async def migrate(dsn: str) -> list[str]:
 
 async def pending(dsn: str) -> list[str]:
     """Return the names of the migrations that `migrate` would apply; change nothing. Raises as it does."""
-    async with await Connection.connect(dsn, session=_SESSION) as connection:
+    async with await Connection.connect(dsn, session=_LOOK) as connection:
         await check_encoding(connection)
         return [migration.name for migration in await _pending(connection)]
 

@@ -54,7 +54,7 @@ async def check_postgres(settings: Settings) -> list[Finding]:
 
 async def _connect(dsn: str) -> AsyncConnection:
     given = make_conninfo(dsn, connect_timeout=_CONNECT_SECONDS, application_name="eye-doctor")
-    return await Connection.connect(given, session=Session(statement_ms=30_000))
+    return await Connection.connect(given, session=Session(read_only=True, statement_ms=30_000))
 
 
 def _migrations(left: list[str]) -> Finding:
