@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError
 
 from kafka_client.cluster_guard import ClusterGuard, ForeignCluster, guarded
+from kafka_client.consumers import stop_consumer
 from schemas.record import to_millis
 from schemas.settings import Settings
 
 _FETCH_MS = 50
 _COORDINATOR_SECONDS = 10.0
+_STOP_SECONDS = 1.0
 _FETCH_BYTES = 1024 * 1024
 
 
@@ -72,8 +73,7 @@ class KafkaReader:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with suppress(KafkaError):
-            await self._consumer.stop()
+        await stop_consumer(self._consumer, _STOP_SECONDS)
 
     async def partitions(self, topic: str) -> list[TopicPartition]:
         """Return a topic's partitions; none where there is no such topic."""
