@@ -169,10 +169,8 @@ async def _until_empty(spool: Spool, link: Link, total: int, progress: Progress)
         if spool.records < least:
             least, moved_at = spool.records, clock()
         if clock() - moved_at > STALLED_SECONDS:
-            fault = spool.fault or link.connection.fault or "Kafka does not acknowledge"
-            raise SpoolError(
-                f"{spool.records:,} events of {total:,} are left, run it again when this is mended: {fault}"
-            )
+            left = f"{spool.records:,} events of {total:,} are left"
+            raise SpoolError(f"{left}, run it again when this is mended: {_hindrance(spool, link)}")
     progress(total, total)
 
 

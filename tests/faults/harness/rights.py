@@ -46,7 +46,7 @@ def permitted(event_id: str) -> list[Command]:
         ("replay", "--to", "stream", "--all", "--dry-run"), ("replay", "--to", "stream", *_ALL),
         ("replay", "--to", "file", "raw.ndjson", "--all"), ("redrive", "--all", "--dry-run"), ("redrive", *_ALL),
     ]  # fmt: skip
-    gateway = [("spool", "list"), ("spool", "drain", "--yes"), ("doctor",), ("keys", "list"), ("schemas",)]
+    gateway = [("spool", "list"), ("spool", "drain", "--yes"), ("keys", "list"), ("schemas",)]
     return [
         *(Command("eye-topics", arguments) for arguments in (("topics", "create"), ("topics", "check"), ("migrate",))),
         *(Command("eye-operator", arguments) for arguments in operator),
@@ -66,6 +66,7 @@ def forbidden() -> list[Command]:
         Command("eye-sinks", ("replay", "--to", "stream", *_ALL)),
         Command("eye-operator", ("spool", "drain", "--yes")),
         Command("eye-stream", ("doctor",)),
+        Command("eye-gateway", ("doctor",)),
     ]
 
 
