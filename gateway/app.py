@@ -85,6 +85,8 @@ def build_app(
         raise SettingsError(f"EYE_MAX_EVENT_BYTES is at most {BATCH_BYTES - RECORD_OVERHEAD}: Kafka takes no more.")
     if settings.spool_max_bytes and settings.spool_after_seconds >= settings.acknowledge_seconds:
         raise SettingsError("EYE_SPOOL_AFTER_SECONDS must be less than EYE_ACKNOWLEDGE_SECONDS.")
+    if settings.gateway_admin_port and settings.gateway_admin_port == settings.gateway_port:
+        raise SettingsError("EYE_GATEWAY_ADMIN_PORT has to be another port than EYE_GATEWAY_PORT.")
     metrics = Metrics(registry)
     clients = Clients(settings, metrics)
     files = certificate_files(settings)

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from eye.local.remembered_settings import free_port
 from eye.local.stack import environment
-from schemas.settings import Settings
+from gateway.app import build_app
+from schemas.settings import Settings, SettingsError
 from tests.conftest import write_key
 from tests.integration.eye.test_command import run_eye
 from tests.support.pipeline import EyeProcess, poll
@@ -77,3 +78,8 @@ def test_the_commands_ask_the_admin_port(gateway: tuple[Settings, EyeProcess], t
 
     assert found()[f"gateway http://127.0.0.1:{settings.gateway_admin_port}"].startswith("kafka: ")
     assert "EYE_GATEWAY_ADMIN_PORT" in found(EYE_GATEWAY_URLS=process.url)[f"gateway {process.url}"]
+
+
+def test_both_ports_cannot_be_one(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="EYE_GATEWAY_ADMIN_PORT"):
+        build_app(Settings(data_dir=tmp_path, gateway_port=8080, gateway_admin_port=8080))
