@@ -53,7 +53,8 @@ def _accept(value: bytes, envelope: Envelope, rules: Rules, clocks: SessionClock
         return None
     try:
         sent = _decoder.decode(value)
-        event_type = rules.type_of(sent.category, sent.name, sent.schema_version, envelope.accept_unknown)
+        received_at = envelope.received_at
+        event_type = rules.type_of(sent.category, sent.name, sent.schema_version, envelope.accept_unknown, received_at)
         if event_type is None or sent.session_id.encode() != envelope.key or sent.session_id.isspace():
             return None
         if (sent.event_id and sent.event_id.isspace()) or (sent.user_id and sent.user_id.isspace()):

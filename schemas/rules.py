@@ -25,13 +25,20 @@ class Rules:
     clock_skew: timedelta | None = timedelta(seconds=60)
 
     def type_of(
-        self, category: str, name: str, version: int | None = None, accept_unknown: bool | None = None
+        self,
+        category: str,
+        name: str,
+        version: int | None = None,
+        accept_unknown: bool | None = None,
+        received_at: datetime | None = None,
     ) -> EventType | None:
-        """Return an event type, in its latest version unless one is given; None if it is unknown.
+        """Return an event type, in its default version of when an event was received unless one is given.
 
-        `accept_unknown` is what the application states of types that the catalogue lacks; None: nothing.
+        None if it is unknown. `accept_unknown` is what the application states of types that the catalogue lacks; None:
+        nothing.
         """
-        return self.catalogue.find(category, name, version) or self._unknown(category, name, version, accept_unknown)
+        found = self.catalogue.find(category, name, version, received_at)
+        return found or self._unknown(category, name, version, accept_unknown)
 
     def _unknown(self, category: str, name: str, version: int | None, accept_unknown: bool | None) -> EventType | None:
         """Return a type that accepts any payload, if unknown types are accepted and this is one."""

@@ -180,7 +180,8 @@ def _check_payload(event: dict[str, Any], envelope: Envelope, rules: Rules, foun
             Code.UNKNOWN_EVENT_TYPE, ("name",), f"no event type {category[:MAX_TEXT]} / {name[:MAX_TEXT]} is known"
         )
         return None
-    event_type = rules.type_of(category, name, version if type(version) is int else None, accept_unknown)
+    named = version if type(version) is int else None
+    event_type = rules.type_of(category, name, named, accept_unknown, envelope.received_at)
     if event_type is None:
         found.add(Code.BAD_VALUE, ("schema_version",), f"this event type has no version {version}")
     elif isinstance(event.get("data"), dict):

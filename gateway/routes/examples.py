@@ -32,14 +32,19 @@ _NAMED = {"host": "www.example.com", "path": "/", "url": "https://www.example.co
 def event_examples(event_types: Iterable[EventType]) -> dict[str, Json]:
     """Return an example of each event type, by category and name, as OpenAPI's `examples` holds them.
 
-    Of several versions the newest counts. A type whose rules no generated payload keeps has no example.
+    Of several versions the newest counts, and its event names it. A type whose rules no generated payload keeps has no
+    example.
     """
-    newest = {(known.category, known.name): known for known in event_types}  # sorted by version
+    listed = list(event_types)
+    newest = {(known.category, known.name): known for known in listed}  # sorted by version
+    oldest = {(known.category, known.name): known for known in reversed(listed)}
     found: dict[str, Json] = {}
     for (category, name), known in newest.items():
         payload = example_payload(known)
         if payload is not None:
-            found[f"{category} / {name}"] = {"summary": f"{category} / {name}", "value": _event(known, payload)}
+            named = {} if known is oldest[category, name] else {"schema_version": known.version}
+            value = _event(known, payload) | named
+            found[f"{category} / {name}"] = {"summary": f"{category} / {name}", "value": value}
     return found
 
 

@@ -85,8 +85,9 @@ def _answered() -> Json:
         "properties": {
             "category": {"type": "string"},
             "name": {"type": "string"},
-            "version": {"type": "integer"},
+            "version": {"type": "integer", "description": "The latest."},
             "versions": {"type": "array", "items": {"type": "integer"}},
+            "default_version": {"type": "integer", "description": "Judges events that name no schema_version."},
             "href": {"type": "string"},
         },
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -12,6 +14,7 @@ from gateway.context import GATEWAY
 from gateway.openapi_parts import Json, call, path
 from gateway.problems import NotFound
 from gateway.query.parameters import Parameter, read_parameters
+from schemas.catalogue import Catalogue
 
 
 def _number(value: str) -> int:
@@ -26,22 +29,29 @@ _SCHEMA_PARAMETERS = (
 
 
 async def get_schemas(request: web.Request) -> web.Response:
-    """Return every event type: its versions, the latest of them, and the address of its JSON Schema."""
+    """Return every event type: its versions, the latest, the default of now, and the address of its JSON Schema."""
     read_parameters(request, ())
+    body = msgspec.json.encode({"schemas": _listed(request.app[GATEWAY].rules.catalogue, datetime.now(UTC))})
+    return web.Response(body=body, content_type="application/json")
+
+
+def _listed(catalogue: Catalogue, now: datetime) -> list[dict[str, Any]]:
     versions: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for event_type in request.app[GATEWAY].rules.catalogue:
+    for event_type in catalogue:
         versions[event_type.category, event_type.name].append(event_type.version)
-    listed = [
+    defaults = {key: catalogue.find(*key, received_at=now) for key in versions}
+    return [
         {
             "category": category,
             "name": name,
             "version": max(numbers),
             "versions": sorted(numbers),
+            "default_version": default.version,
             "href": f"/schemas/{quote(category, safe='')}/{quote(name, safe='')}",
         }
         for (category, name), numbers in versions.items()
+        if (default := defaults[category, name])
     ]
-    return web.Response(body=msgspec.json.encode({"schemas": listed}), content_type="application/json")
 
 
 async def get_schema(request: web.Request) -> web.Response:
@@ -49,7 +59,8 @@ async def get_schema(request: web.Request) -> web.Response:
     given = read_parameters(request, _SCHEMA_PARAMETERS)
     category, name = request.match_info["category"], request.match_info["name"]
     catalogue = request.app[GATEWAY].rules.catalogue
-    event_type = catalogue.find(category, name, given.get("version"))
+    version = given.get("version")
+    event_type = catalogue.latest(category, name) if version is None else catalogue.find(category, name, version)
     if event_type is None:
         raise NotFound(f"No such event type: {category} / {name}. GET /schemas lists them.")
     body = msgspec.json.encode(event_type.json_schema())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,6 +94,10 @@ def test_the_same_version_twice_is_refused_and_both_modules_are_named() -> None:
         ("def broken(:", "invalid syntax"),
         ("1 / 0", "division by zero"),
         ("from schemas.payload import Payload\nclass A(Payload, category='a'): ...", "A: an event type has both"),
+        (
+            "from schemas.payload import Payload\nclass A(Payload, default_since='soon'): ...",
+            '"soon" is not an ISO 8601',
+        ),
     ],
 )
 def test_a_broken_module_is_named_with_its_reason(tmp_path: Path, text: str, reason: str) -> None:
@@ -123,15 +128,51 @@ class OneOlder(Payload, category="test", name="one", version=2):
     """Version 2."""
 
 
-def test_the_latest_version_is_the_highest_whatever_came_first() -> None:
-    types = [EventType("test", "one", model.event_version, model) for model in (One, OneOlder)]
+def catalogue_of(*models: type[Payload]) -> Catalogue:
+    return Catalogue(EventType("test", "one", model.event_version, model) for model in models)
 
-    for catalogue in (Catalogue(types), Catalogue(reversed(types))):
-        assert catalogue.find("test", "one") == types[0]
-        assert catalogue.find("test", "one", 2) == types[1]
+
+def test_the_lowest_version_is_the_default_where_none_is_stated() -> None:
+    for catalogue in (catalogue_of(One, OneOlder), catalogue_of(OneOlder, One)):
+        default, latest = catalogue.find("test", "one"), catalogue.latest("test", "one")
+        assert default
+        assert latest
+        assert (default.version, latest.version) == (2, 3)
+        assert catalogue.find("test", "one", 3) == latest
         assert catalogue.find("test", "one", 1) is None
         assert catalogue.find("test", "two") is None
         assert catalogue.find("test", "two", 1) is None
+
+
+class Stated(Payload, category="test", name="one", version=4, default=True, default_since="2027-01-01T00:00Z"):
+    """The default from the beginning, and again from a moment."""
+
+
+class StatedToo(Payload, category="test", name="one", version=5, default=True):
+    """Another that says so."""
+
+
+class SameMoment(Payload, category="test", name="one", version=6, default_since=["2027-01-01T01:00+01:00"]):
+    """Another that begins at the same moment."""
+
+
+def test_a_stated_default_counts() -> None:
+    default = catalogue_of(One, Stated).find("test", "one")
+
+    assert default
+    assert default.version == 4
+
+
+@pytest.mark.parametrize(
+    ("second", "sentence"),
+    [
+        (StatedToo, r"test/one versions 4 and 5 are both the default"),
+        (SameMoment, r"test/one versions 4 and 6 both become the default at 2027-01-01T00:00:00\+00:00"),
+    ],
+)
+def test_two_defaults_of_a_type_are_refused(second: type[Payload], sentence: str) -> None:
+    with pytest.raises(CatalogueError, match=sentence):
+        catalogue_of(Stated, second)
 
 
 def test_a_type_describes_itself_as_json_schema() -> None:
@@ -266,3 +307,35 @@ def test_what_is_no_object_is_refused_fast_and_by_pydantic(data: bytes) -> None:
 @pytest.mark.parametrize("model", [BoundedObject, TypedObject])
 def test_rules_for_what_an_object_holds_are_never_passed_over(model: type[Payload]) -> None:
     assert EventType("test", "one", 1, model).fast_payload is None
+
+
+class Priced(
+    Payload,
+    category="test",
+    name="priced",
+    owner="shop team",
+    deprecated="use version 2",
+    examples=[{"price": "1.15", "email": "a@example.com"}],
+):
+    """A price was shown."""
+
+    price: Annotated[Decimal, Field(max_digits=6, decimal_places=2)]
+    email: Annotated[str, Field(json_schema_extra={"pii": True})]
+
+
+def test_a_schema_says_who_owns_it_and_what_is_personal() -> None:
+    schema = EventType("test", "priced", 1, Priced).json_schema()
+
+    assert (schema["x-owner"], schema["deprecated"], schema["x-deprecation"]) == ("shop team", True, "use version 2")
+    assert schema["examples"] == [{"price": "1.15", "email": "a@example.com"}]
+    assert schema["description"] == "A price was shown."
+    assert schema["properties"]["email"]["pii"] is True
+
+
+def test_the_schema_of_a_decimal_keeps_digits_and_scale() -> None:
+    number, text = EventType("test", "priced", 1, Priced).json_schema()["properties"]["price"]["anyOf"]
+
+    assert (number["x-max-digits"], number["x-decimal-places"]) == (6, 2)
+    assert re.search(text["pattern"], "1234.56")
+    assert not re.search(text["pattern"], "1.234")
+    assert not re.search(text["pattern"], "12345.67")

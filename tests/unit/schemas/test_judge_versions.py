@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -96,17 +96,50 @@ class Pickier(Picky, category="test", name="picky", version=2):
     reason: str
 
 
-def test_an_event_is_held_against_the_version_it_names_or_the_latest() -> None:
+def test_an_event_is_judged_by_the_version_it_names_or_the_default() -> None:
     types = [EventType("test", "picky", 1, Picky), EventType("test", "picky", 2, Pickier)]
     rules = Rules(Catalogue(types))
     event = an_event(category="test", name="picky", data={"mood": "blue"})
 
-    first = judge_event(event | {"schema_version": 1}, rules)
+    unnamed = [judge_event(event, rules), judge_event(event | {"schema_version": None}, rules)]
 
-    assert isinstance(first, Accepted)
-    assert first.schema_version == 1
-    assert broken(judge_event(event, rules)) == [("missing_field", "$.data.reason")]
-    assert broken(judge_event(event | {"schema_version": None}, rules)) == [("missing_field", "$.data.reason")]
+    assert [verdict.schema_version for verdict in unnamed if isinstance(verdict, Accepted)] == [1, 1]
+    assert broken(judge_event(event | {"schema_version": 2}, rules)) == [("missing_field", "$.data.reason")]
+
+
+class Strict(Payload, category="test", name="picky", version=2, default_since="2026-12-01T00:00Z"):
+    """A version that is the default from a moment on."""
+
+    reason: str
+
+
+class Mild(Payload, category="test", name="picky", version=3, default_since="2027-01-01T00:00Z"):
+    """A version that is the default later on."""
+
+
+@pytest.mark.parametrize(
+    ("received_at", "version"),
+    [
+        ("2026-11-30T23:59:59.999", 1),
+        ("2026-12-01T00:00:00", 2),
+        ("2026-12-31T23:59:59.999", 2),
+        ("2027-01-01T00:00:00", 3),
+    ],
+)
+def test_an_event_is_judged_by_the_default_of_its_reception(received_at: str, version: int) -> None:
+    models: list[type[Payload]] = [Picky, Strict, Mild]
+    rules = Rules(Catalogue(EventType("test", "picky", model.event_version, model) for model in models))
+    payload = {1: {"mood": "blue"}, 2: {"reason": "rain"}, 3: {}}[version]
+    event = an_event(category="test", name="picky", data=payload, timestamp="2026-11-01T00:00:00Z")
+    moment = datetime.fromisoformat(received_at).replace(tzinfo=UTC)
+
+    verdict, wrong = (
+        judge(a_raw_record(sent, received_at=moment), rules) for sent in (event, event | {"data": {"other": 1}})
+    )
+
+    assert isinstance(verdict, Accepted)
+    assert verdict.schema_version == version
+    assert ("unknown_field", "$.data.other") in broken(wrong)
 
 
 def test_a_payload_is_passed_on_byte_for_byte_as_sent() -> None:
