@@ -52,7 +52,7 @@ _command(status.pg_dump, "eye pg_dump --schema eye --file eye.sql", name="pg_dum
 _command(status.kafka, "eye kafka console-consumer --topic events.validated --from-beginning", **_EXTRA)
 _command(status.print_environment, 'eval "$(eye env)"', name="env")
 app.add_typer(keys_app, name="keys")
-_command(schemas.schemas, "eye schemas")
+app.add_typer(schemas.schemas_app, name="schemas")
 app.add_typer(replay_app, name="replay")
 _command(redrive.redrive, "eye redrive --code missing_field --transform steps.toml --dry-run")
 _command(retention.retention, "eye retention --dry-run")

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 from eye.local.errors import LocalError
 from eye.operations.gateways import GatewayError
 from eye.operations.keys import KeyFileError
+from eye.operations.schemas import PublishedError
 from eye.operations.send import SendError
 from eye.operations.spools.errors import SpoolError
 from eye.operations.topics import TopicMissing
@@ -20,5 +21,5 @@ from sinks.postgres.migrate import MigrationError
 
 EXPECTED_ERRORS = (
     SettingsError, CatalogueError, LocalError, GatewayError, SendError, NotStoredInTime, MigrationError, KeyFileError,
-    SpoolError, TopicMissing, TraceError, ReplayError, KafkaError, psycopg.Error, OSError,
+    PublishedError, SpoolError, TopicMissing, TraceError, ReplayError, KafkaError, psycopg.Error, OSError,
 )  # fmt: skip

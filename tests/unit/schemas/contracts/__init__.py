@@ -1,0 +1,1 @@
+"""Tests of the catalogue as documents, and of what its changes break."""
