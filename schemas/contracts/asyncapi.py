@@ -87,7 +87,7 @@ def _accepted(known: EventType) -> Json:
     payload = {"allOf": [_ref("Accepted"), {"properties": properties | {"data": _ref(key_of(known))}}]}
     title = f"{known.category} / {known.name}, version {known.version}"
     schema = known.json_schema()
-    more = {name: schema[name] for name in ("x-owner", "x-deprecation") if name in schema}
+    more: Json = {name: schema[name] for name in ("x-owner", "x-deprecation") if name in schema}
     if schema.get("deprecated"):
         more["tags"] = [{"name": "deprecated"}]
     data = example_payload(known)

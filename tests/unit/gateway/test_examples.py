@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from pydantic import BaseModel, Field, model_validator
 
-from gateway.routes.examples import event_examples, example_payload
+from gateway.routes.examples import event_examples
 from gateway.routes.openapi import openapi
 from schemas.catalogue import Catalogue, EventType
+from schemas.contracts.samples import example_payload
 from schemas.payload import Payload
 from schemas.settings import Settings
 

@@ -116,7 +116,7 @@ KINDS: dict[str, tuple[Fields, Fields, tuple[bool, bool]]] = {
     "nested optional field added": ({"a": inner(x=int)}, {"a": inner(x=int, y=(int, 0))}, READERS),
     "nested field removed": ({"a": inner(x=int, y=(int, 0))}, {"a": inner(x=int)}, SENDERS),
     "nested type narrowed": ({"a": inner(x=float)}, {"a": inner(x=int)}, SENDERS),
-    "nested type narrowed in a list": ({"a": list[inner(x=float)]}, {"a": list[inner(x=int)]}, SENDERS),
+    "nested type narrowed in a list": ({"a": many(inner(x=float))}, {"a": many(inner(x=int))}, SENDERS),
     "nested object closed": ({"a": inner(Open, x=int)}, {"a": inner(Closed, x=int)}, SENDERS),
     "nested object opened": ({"a": inner(Closed, x=int)}, {"a": inner(Open, x=int)}, READERS),
     "field named in an open object": ({"a": inner(Open)}, {"a": inner(Open, x=(int, 0))}, SENDERS),
