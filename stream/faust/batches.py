@@ -4,7 +4,7 @@ aiokafka unpacks batches in the thread that fetches. Faust runs it in a second t
 slows all work by a fifth. Here batches pass through that thread whole and are unpacked where they are processed.
 aiokafka still handles aborted transactions and control batches.
 
-The private names of aiokafka used here are checked by `tests/unit/stream/test_faust_contract.py`; aiokafka is pinned.
+The private names of aiokafka used here are checked by `tests/unit/stream/faust/test_contract.py`; aiokafka is pinned.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Consume chunks with Faust, from the offsets that the partitions' work names.
 
 Private names of Faust and aiokafka are used here and in `stream/faust/batches.py` only. Both packages are pinned, and
-`tests/unit/stream/test_faust_contract.py` checks every such name.
+`tests/unit/stream/faust/test_contract.py` checks every such name.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,9 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
+def logging_as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Restore the logging afterwards; no stack that runs on this machine is found."""
+    monkeypatch.setenv("EYE_DATA_DIR", str(tmp_path))
     root, hook = logging.getLogger(), threading.excepthook
     handlers, level = root.handlers[:], root.level
     yield

@@ -30,8 +30,8 @@ from stream.faust import batches
 from stream.faust.app import ChunkApp
 from stream.faust.consumer import ChunkConsumer, ChunkConsumerThread, ChunkTransport
 
-PYPROJECT = (Path(__file__).parents[3] / "pyproject.toml").read_text()
-CONSTRAINTS = (Path(__file__).parents[3] / "constraints.txt").read_text()
+PYPROJECT = (Path(__file__).parents[4] / "pyproject.toml").read_text()
+CONSTRAINTS = (Path(__file__).parents[4] / "constraints.txt").read_text()
 
 PartitionRecords: Any = batches._PartitionBatches.__base__
 """aiokafka's own, in whose place others stand by now."""
