@@ -19,7 +19,7 @@ def ledger(
     as_json: AsJson = False,
 ) -> None:
     """Compare received events with their results, by application and hour; exits 1 when they don't balance."""
-    from eye.operations.ledger import compute_ledger
+    from eye.operations.books.ledger import compute_ledger
 
     found = asyncio.run(compute_ledger(read_settings(), parse_option("--since", since), parse_option("--until", until)))
     columns = ("received", "stored", "rejected", "duplicate", "in_flight", "difference")

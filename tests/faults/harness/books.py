@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from eye.operations.ledger import compute_ledger
-from eye.operations.ledger_lines import Ledger, LedgerLine
+from eye.operations.books.ledger import compute_ledger
+from eye.operations.books.lines import Ledger, LedgerLine
 from schemas.settings import Settings
 
 _NAMED = 3

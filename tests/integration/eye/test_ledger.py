@@ -14,8 +14,8 @@ from aiohttp import ClientSession
 from psycopg.types.json import Json
 
 from eye.local.stack import environment
-from eye.operations.ledger import compute_ledger
-from eye.operations.ledger_lines import Ledger
+from eye.operations.books.ledger import compute_ledger
+from eye.operations.books.lines import Ledger
 from eye.operations.wait_until_stored import wait_until_stored
 from schemas.settings import Settings
 from tests.conftest import KEY

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.eye.keys_file import COMMENTED
+from tests.unit.eye.keys.keys_file import COMMENTED
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eye.operations.ledger_lines import Ledger, LedgerLine, MissingEvent
+from eye.operations.books.lines import Ledger, LedgerLine, MissingEvent
 from tests.faults.harness.books import faults_of
 from tests.support.builders import RECEIVED, after
 

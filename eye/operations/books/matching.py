@@ -10,8 +10,8 @@ from uuid import UUID
 from aiokafka import TopicPartition
 from psycopg import AsyncConnection
 
-from eye.operations.ledger_lines import Ledger, LedgerLine, MissingEvent
-from eye.operations.pending_verdicts import EventKey, PendingVerdicts
+from eye.operations.books.lines import Ledger, LedgerLine, MissingEvent
+from eye.operations.books.pending_verdicts import EventKey, PendingVerdicts
 from eye.operations.wait_until_stored import Positions
 from schemas.ids import row_id
 from schemas.record import RawRecord, open_envelope

@@ -13,11 +13,11 @@ from aiokafka import TopicPartition
 from psycopg import IsolationLevel
 from psycopg.conninfo import make_conninfo
 
-from eye.operations.client_drops import read_client_drops
+from eye.operations.books.client_drops import read_client_drops
+from eye.operations.books.lines import Ledger
+from eye.operations.books.matching import Matcher
+from eye.operations.books.pending_verdicts import read_pending_verdicts
 from eye.operations.clusters import foreign_note
-from eye.operations.ledger_lines import Ledger
-from eye.operations.ledger_matching import Matcher
-from eye.operations.pending_verdicts import read_pending_verdicts
 from eye.operations.spools.states import read_spool_states
 from eye.operations.topics import topic_partitions
 from eye.operations.wait_until_stored import judged_positions, read_stored_positions

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from eye.operations.client_drops import ClientDrops
+from eye.operations.books.client_drops import ClientDrops
 from eye.operations.spools.states import SpoolStates
 
 

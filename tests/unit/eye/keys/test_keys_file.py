@@ -18,7 +18,7 @@ from eye.operations.keys import (
     revoke_key,
 )
 from gateway.access.api_keys import Grant, KeyRing, Limit, Scope
-from tests.unit.eye.keys_file import COMMENTED, DIGEST, grant_of
+from tests.unit.eye.keys.keys_file import COMMENTED, DIGEST, grant_of
 
 
 @pytest.mark.parametrize("content", [b"[[applications]\n", b"\xff\xfe", b"applications = \n"])

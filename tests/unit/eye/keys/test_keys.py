@@ -23,7 +23,7 @@ from eye.operations.keys import (
     revoke_key,
 )
 from gateway.access.api_keys import Grant, KeyRing, Scope
-from tests.unit.eye.keys_file import COMMENTED, DIGEST, grant_of
+from tests.unit.eye.keys.keys_file import COMMENTED, DIGEST, grant_of
 
 
 def today() -> str:

@@ -1,0 +1,1 @@
+"""The books: what was received against what became of it."""
