@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 class ClusterFile(ClusterMemory):
     """Remembers the cluster of a topic in a directory, for all processes that share it.
 
-    Where the directory can't be written, nothing outlives the process; the log says so.
+    Where the directory can't be written, nothing outlives the process; the log says so. A file that is there and
+    can't be read is no empty memory: `read` and `remember` raise OSError.
     """
 
     def __init__(self, directory: Path, topic: str) -> None:
@@ -24,22 +25,27 @@ class ClusterFile(ClusterMemory):
         self._scratch = directory / f".{topic}.cluster.{secrets.token_hex(4)}"  # process ids of containers are alike
 
     async def read(self) -> str | None:
-        """Return what the file says, None where there is none."""
-        return self.text()
+        """Return what the file says, None where there is none, or where it says nothing. Raises OSError."""
+        try:
+            return self.path.read_text().strip() or None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     async def remember(self, cluster_id: str) -> str:
-        """Write the file unless there is one; return what it says."""
+        """Write the file unless there is one that says something; return what it says. Raises OSError."""
         try:
             self._write_scratch(cluster_id)
             with suppress(FileExistsError):
                 os.link(self._scratch, self.path)
-            self._scratch.unlink()
+            if await self.read() is None:
+                self._scratch.replace(self.path)
+            self._scratch.unlink(missing_ok=True)
         except OSError as error:
             log.warning("the id of Kafka's cluster, %s, can't be kept in %s: %s", cluster_id, self.path, error)
-        return self.text() or cluster_id
+        return await self.read() or cluster_id
 
     def text(self) -> str | None:
-        """Return what the file says, None where there is none, or where it says nothing."""
+        """Return what the file says, None where there is none, where it says nothing, or where it can't be read."""
         try:
             return self.path.read_text().strip() or None
         except OSError:

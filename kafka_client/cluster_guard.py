@@ -64,6 +64,7 @@ class ClusterGuard:
     async def learn(self, options: Mapping[str, Any]) -> None:
         """Find out which cluster is ours: the one that is remembered, else the one that answers, from now on.
 
+        A cluster that is known already stays ours where nothing is remembered of it, or not any more.
         `options` are those of an aiokafka client. Raises KafkaError or OSError where Kafka has to be asked and is
         away, ForeignCluster where settings and memory differ, and as the memory does.
         """
@@ -73,7 +74,7 @@ class ClusterGuard:
             raise ForeignCluster(f"EYE_KAFKA_CLUSTER_ID is {self._pinned}, but {remembered} is remembered; {ACCEPT}")
         if remembered is None:
             found = await ask_cluster_id(options)
-            self.known = self._pinned or found
+            self.known = self._pinned or self.known or found
             self.check(found)
             if found is not None:
                 self.known = await self._memory.remember(found)

@@ -23,8 +23,8 @@ class GatewayMemory(ClusterMemory):
         self._ask_database = ask_database
 
     async def read(self) -> str | None:
-        """Return what is remembered. Raises OSError where the file can't be written."""
-        accepted, kept = await self._ask_database(), self._file.text()
+        """Return what is remembered. Raises OSError where the file can't be read, or written."""
+        accepted, kept = await self._ask_database(), await self._file.read()
         if accepted is None:
             return kept
         if kept is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,49 @@ async def test_of_two_processes_the_first_one_decides(answering: list[str | None
     await guard.learn({})
 
     assert guard.known == "A"
+
+
+@pytest.mark.parametrize("place", ["spool", "file/below"], ids=["deleted", "never written"])
+async def test_no_fence_opens_since_nothing_is_remembered(
+    answering: list[str | None], tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    file = ClusterFile(tmp_path / place, "events.raw")
+    guard = ClusterGuard(file)
+    answering += ["A", "B", "B", "A"]
+    await guard.learn({})
+    with suppress(OSError):
+        file.path.unlink()
+
+    with pytest.raises(ForeignCluster):
+        guard.check("B")
+    for _ in range(2):
+        with pytest.raises(ForeignCluster):
+            await guard.learn({})
+    await guard.learn({})
+
+    assert (guard.known, guard.fault) == ("A", None)
+
+
+async def test_a_memory_that_cannot_be_read_is_no_empty_one(answering: list[str | None], file: ClusterFile) -> None:
+    file.path.mkdir(parents=True)
+    answering.append("B")
+
+    with pytest.raises(OSError, match=r"events\.raw\.cluster"):
+        await ClusterGuard(file).learn({})
+    with pytest.raises(OSError, match=r"events\.raw\.cluster"):
+        await ClusterGuard(GatewayMemory(file)).learn({})
+    assert answering == ["B"]
+
+
+async def test_an_empty_file_is_written_anew(answering: list[str | None], file: ClusterFile) -> None:
+    file.path.parent.mkdir()
+    file.path.touch()
+    answering.append("A")
+
+    await ClusterGuard(file).learn({})
+
+    assert file.text() == "A"
 
 
 async def test_an_accepted_cluster_is_noticed(file: ClusterFile) -> None:
