@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -148,6 +149,21 @@ def test_what_a_killed_process_had_goes_to_another(disk: Path) -> None:
     assert bodies(alive) == [b"b", b"c"]
 
 
+def test_what_is_adopted_comes_in_the_order_it_was_put(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eye_client.queues.disk._JOURNAL_BYTES", 100)
+    monkeypatch.setattr("eye_client.queues.disk.LOOK_SECONDS", 0.0)
+    dead = DiskQueue(disk, 1_000_000)
+    expected = [b"%03d" % number for number in range(60)]
+    assert all(dead.put(body) for body in expected)
+    dead.leave()
+
+    queue = DiskQueue(disk, 1_000_000)
+    queue.put(b"own")
+    found = [body for _ in range(61) for body in bodies(queue, events=1)]
+
+    assert found == [*expected, b"own"]
+
+
 def test_a_child_leaves_what_its_parent_holds(disk: Path) -> None:
     queue = DiskQueue(disk, 1_000_000)
     queue.put(b"parent")
@@ -175,6 +191,35 @@ def test_a_torn_event_costs_no_other(disk: Path) -> None:
     assert bodies(queue) == [b"a"]
     assert (queue.put(b"b"), bodies(queue)) == (True, [b"b"])
     assert list(disk.glob("*.damaged")) == []
+
+
+def test_what_stands_behind_much_damage_is_delivered(disk: Path) -> None:
+    queue = DiskQueue(disk, 10_000_000)
+    for _ in range(600):
+        queue.put(b"x" * 500)
+    queue.put(b"last")
+    queue.leave()
+    [journal] = disk.iterdir()
+    journal.write_bytes(journal.read_bytes().replace(b"x" * 500, b"y" * 500))
+
+    assert [body for _ in range(9) for body in bodies(queue)] == [b"last"]
+    assert len(list(disk.glob("*.damaged"))) == 1
+
+
+def test_a_disk_without_locks_costs_no_files(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    DiskQueue(disk, 1_000_000).put(b"a")
+    queue = DiskQueue(disk, 1_000_000)
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("eye_client.queues.journal.fcntl.flock", no_locks)
+    monkeypatch.setattr("eye_client.queues.disk.REST_SECONDS", 0.0)
+    files = len(os.listdir("/dev/fd"))
+    for _ in range(5):
+        assert (queue.put(b"b"), queue.take(1, 1)) == (False, [])
+
+    assert (len(os.listdir("/dev/fd")), len(list(disk.iterdir()))) == (files, 1)
 
 
 def test_damage_costs_only_what_it_hit_and_is_kept(disk: Path) -> None:

@@ -203,7 +203,8 @@ class DiskQueue:
             journal.remove()
             return False
         with self._lock:
-            self._journals.insert(0, journal)
+            older = sum(one.is_adopted and one.path < path for one in self._journals)
+            self._journals.insert(older, journal)  # in the order of their writer, and before our own
             self._held_bytes += journal.size
         return True
 

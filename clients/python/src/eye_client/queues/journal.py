@@ -48,9 +48,13 @@ class Journal:
         while True:
             path = directory / f"{time.time_ns():020d}-{os.getpid()}-{random.getrandbits(32):08x}{SUFFIX}"
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            if _hold(file):
-                break
-            os.close(file)  # somebody took it for one that was left behind, and removes it
+            try:
+                if _hold(file):
+                    break
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
+            # else somebody took it for one that was left behind, and removes it
         journal = cls(path, file)
         try:
             journal._write_head()
@@ -68,10 +72,12 @@ class Journal:
             file = os.open(path, os.O_RDWR)
         except FileNotFoundError:
             return None
-        if _hold(file):
-            return cls(path, file)
-        os.close(file)
-        return None
+        return cls(path, file) if _hold(file) else None
+
+    @property
+    def is_adopted(self) -> bool:
+        """Return whether another process wrote it."""
+        return self._tail < 0
 
     def append(self, record: bytes) -> None:
         """Add what `record_of` returned. Any thread, and the handler of a signal within it, may do so.
@@ -89,8 +95,11 @@ class Journal:
 
     def take(self, events: int, size: int) -> list[Entry]:
         """Lend the oldest events that are not settled, up to so many and to so many bytes, one at least."""
-        if not self._ahead:
+        while not self._ahead:
+            before = self._read_to
             self._read(max(size, _READ_BYTES))
+            if self._read_to == before:
+                break
         found = self._ahead[:events]
         self._lent = fitting(found, size)
         return found[: self._lent]
@@ -170,12 +179,20 @@ def count_waiting(path: Path) -> int:
 
 
 def _hold(file: int) -> bool:
-    """Lock an open file; False where another one has, or somebody has removed it meanwhile."""
+    """Lock an open file, or close it: where another one has the lock, or somebody has removed the file meanwhile.
+
+    Raises OSError, with the file closed, where no file can be locked.
+    """
+    held = False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = os.fstat(file).st_nlink > 0
     except BlockingIOError:
-        return False
-    return os.fstat(file).st_nlink > 0
+        pass
+    finally:
+        if not held:
+            os.close(file)
+    return held
 
 
 def _body_of(piece: bytes) -> bytes | None:
