@@ -42,6 +42,7 @@ from gateway.routes.fast_path import FastPath
 from gateway.routes.formats import answering_problems, by_content, get_segment_settings, receiver, validate_as
 from gateway.routes.guard import check_expectation, guarded, track_requests
 from gateway.routes.health import get_healthz, get_metrics, get_readyz, get_short_readyz
+from gateway.routes.key import get_key
 from gateway.routes.listings import EXPORTS
 from gateway.routes.openapi import Description, openapi
 from gateway.routes.reads import (
@@ -151,6 +152,7 @@ def _routes(gateway: Gateway, spans: Spans | None) -> list[Route]:
         Route("GET", "/sessions/{session_id}/events", get_session_events, Access.READ),
         Route("GET", "/errors", get_errors, Access.READ),
         Route("GET", "/errors/summary", get_error_summary, Access.READ),
+        Route("GET", "/key", get_key, Access.ANY_KEY),
         Route("GET", "/schemas", get_schemas, Access.ANY_KEY),
         Route("GET", "/schemas/{category}/{name}", get_schema, Access.ANY_KEY),
         Route("GET", "/healthz", get_healthz, Access.OPEN),

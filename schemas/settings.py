@@ -192,13 +192,25 @@ class Settings(KafkaSettings):
     worker_host: str = Field("127.0.0.1", description="Address of the workers' status page.")
     stream_port: Port | None = Field(None, description="Port of a stream worker's status page. Empty: none.")
     sinks_port: Port | None = Field(None, description="Port of a sink worker's status page. Empty: none.")
+    console_host: str = Field("127.0.0.1", description="Address the console listens on.")
+    console_port: Port = Field(8090, description="Port the console listens on.")
+    console_gateway_urls: Annotated[list[str] | None, NoDecode] = Field(
+        None,
+        description="Addresses of gateways that the console reads from; not their admin ports. Empty:"
+        " EYE_GATEWAY_URLS, or the gateway of the settings.",
+    )
+    console_metrics_urls: Annotated[list[str] | None, NoDecode] = Field(
+        None,
+        description="Addresses of workers whose metrics the console shows, separated by commas."
+        " Empty: the stream and sink worker of the settings.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
     log_format: LogFormat = Field("auto", description="How log lines look; auto: text at a terminal, else JSON.")
     traces: bool = Field(
         False, description="Send spans by OTLP over HTTP, as the OTEL_ variables say; needs the extra `otel`."
     )
 
-    @field_validator("gateway_urls", mode="before")
+    @field_validator("gateway_urls", "console_gateway_urls", "console_metrics_urls", mode="before")
     @classmethod
     def _split_urls(cls, value: Any) -> Any:
         return [url.strip() for url in value.split(",") if url.strip()] or None if isinstance(value, str) else value

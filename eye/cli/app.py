@@ -62,6 +62,7 @@ _command(processes.migrate, "eye migrate --json")
 _command(processes.gateway, "EYE_GATEWAY_PORT=9000 eye gateway")
 _command(processes.stream, "eye stream")
 _command(processes.sinks, "eye sinks")
+_command(processes.console, "eye console")
 
 
 def _print_version(wanted: bool) -> None:

@@ -27,7 +27,9 @@ keys_app = typer.Typer(help="The applications' keys, in applications.toml.", no_
 )
 def add_key(
     application: str,
-    scopes: Annotated[str, typer.Option(help="What the key may do: write, read, or both.")] = "write",
+    scopes: Annotated[
+        str, typer.Option(help="What the key may do, with commas between: write, read, admin.")
+    ] = "write",
     label: Annotated[str | None, typer.Option(help="A name for the key, for people.")] = None,
     public: Annotated[
         bool, typer.Option("--public", help="The key may stand in a page: it works from the origins alone.")
@@ -47,7 +49,7 @@ def add_key(
         raise typer.BadParameter("an application's name has no control characters, and no space at its ends")
     wanted = [scope.strip() for scope in scopes.split(",")]
     if unknown := set(wanted) - set(keys.SCOPES):
-        raise typer.BadParameter(f"no such scope: {', '.join(sorted(unknown))}; there are write and read")
+        raise typer.BadParameter(f"no such scope: {', '.join(sorted(unknown))}; there are {', '.join(keys.SCOPES)}")
     if public and wanted != ["write"]:
         raise typer.BadParameter("a public key may only write")
     end = None if expires is None else parse_expiry("--expires", expires)

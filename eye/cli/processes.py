@@ -14,7 +14,7 @@ from eye.cli.errors import EXPECTED_ERRORS
 from eye.cli.terminal import AsJson, err, out, print_found, read_settings
 from eye.operations.unknown_settings import unknown_settings
 from eye.runtime.logs import configure_logs, is_json, log_thread_crashes
-from schemas.settings import Settings
+from schemas.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,17 @@ def sinks() -> None:
     from eye.runtime.processes import run_sinks
 
     serve(run_sinks)
+
+
+def console() -> None:
+    """Serve the console until SIGTERM: live events, sessions, what was rejected, lag; it needs the extra `console`."""
+    try:
+        from eye.console.server import run as run_console
+    except ModuleNotFoundError as missing:
+        if missing.name != "nicegui":
+            raise
+        raise SettingsError("The console needs NiceGUI: pip install 'the-eye[console]'.") from None
+    serve(run_console)
 
 
 def serve(run: Callable[[Settings], None]) -> None:

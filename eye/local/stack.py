@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Self
 
@@ -96,6 +97,13 @@ class Stack:
         """The gateway's address."""
         scheme = "http" if self.settings.tls_certfile is None else "https"
         return f"{scheme}://{self.settings.gateway_host}:{self.settings.gateway_port}"
+
+    @property
+    def console_url(self) -> str | None:
+        """The console's address; None where its extra is not installed."""
+        if find_spec("nicegui") is None:
+            return None
+        return f"http://{self.settings.console_host}:{self.settings.console_port}"
 
     @cached_property
     def context(self) -> ssl.SSLContext | None:
@@ -198,6 +206,7 @@ class Stack:
         ports = {
             "gateway_port": free_port(self.settings.gateway_port),
             **self._admin_port(),
+            "console_port": free_port(self.settings.console_port),
             "stream_port": self.settings.stream_port or stream_port,
             "sinks_port": self.settings.sinks_port or sinks_port,
         }
@@ -210,11 +219,12 @@ class Stack:
 
     def _make_components(self) -> list[Component]:
         settings, status = self.settings, f"http://{self.settings.worker_host}"
-        return [
+        made = [
             self._gateway(),
             Component("stream", settings, f"{status}:{settings.stream_port}"),
             Component("sinks", settings, f"{status}:{settings.sinks_port}"),
         ]
+        return [*made, Component("console", settings, self.console_url)] if self.console_url else made
 
     def _describe(self) -> None:
         """Write down what runs, for other commands."""

@@ -65,10 +65,13 @@ def _introduce(stack: Stack, console: Console) -> None:
         "gateway": f"{stack.url}   (docs at {stack.url}/docs)",
         "stream": f"http://{settings.worker_host}:{settings.stream_port}/healthz",
         "sinks": f"http://{settings.worker_host}:{settings.sinks_port}/healthz",
+        "console": f"{stack.console_url}   (log in with the key below)" if stack.console_url else None,
         "Kafka": settings.kafka_bootstrap_servers,
         "Postgres": _without_password(settings.dsn),
         "data, logs": settings.data_dir,
     }.items():
+        if where is None:
+            continue
         console.print(f"  {what:<11}{where}", highlight=False, soft_wrap=True)
     console.print("\nSend an event:\n", highlight=False)
     options = no_proxy_option() + _authority(settings)

@@ -21,7 +21,7 @@ from gateway.access.api_keys import parse_applications
 from gateway.access.api_keys import version_of as _version_of
 from schemas.timestamp import in_utc
 
-SCOPES = ("write", "read")
+SCOPES = ("write", "read", "admin")
 
 
 class KeyFileError(Exception):

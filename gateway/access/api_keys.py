@@ -39,6 +39,7 @@ class Scope(StrEnum):
     WRITE = "write"
     READ = "read"
     READ_ALL = "read_all"
+    ADMIN = "admin"
 
 
 class Limit(msgspec.Struct, frozen=True):

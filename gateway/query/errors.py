@@ -90,6 +90,7 @@ ERRORS = Listing(
             "event.codes @> array[%(code)s::text]",
             schema={"enum": [code.value for code in Code]},
         ),
+        Parameter("session_id", "Of this session.", "event.session_id = %(session_id)s"),
         *COUNT_FILTERS,
     ),
     always=(_NOT_REDRIVEN,),

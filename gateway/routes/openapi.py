@@ -11,7 +11,7 @@ from gateway.context import GATEWAY
 from gateway.ingest.formats import cloudevents
 from gateway.openapi_parts import Json, answer, call, header, path, query, ref
 from gateway.query import errors, event_trace, events, sessions
-from gateway.routes import client_reports, event_stream, formats, schemas
+from gateway.routes import client_reports, event_stream, formats, key, schemas
 from gateway.routes.docs import FILE_NAMES
 from gateway.routes.examples import event_examples
 from gateway.routes.json_schemas import shapes
@@ -61,7 +61,7 @@ def openapi(settings: Settings, catalogue: Catalogue) -> Json:
 
 def _paths(settings: Settings, catalogue: Catalogue) -> Json:
     paths = _writing(settings, catalogue)
-    for module in (client_reports, formats, events, event_stream, event_trace, sessions, errors, schemas):
+    for module in (client_reports, formats, events, event_stream, event_trace, sessions, errors, schemas, key):
         for name, calls in module.paths().items():
             paths.setdefault(name, {}).update(calls)
     return paths | _operating(settings)

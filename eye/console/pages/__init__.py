@@ -1,0 +1,7 @@
+"""The console's pages, one a module; each is added by its `add`."""
+
+from __future__ import annotations
+
+from eye.console.pages import overview, session, sessions, trace
+
+PAGES = (overview, sessions, session, trace)
