@@ -120,9 +120,11 @@ def build_app(
     if spans is None:
         clients.fast_path = FastPath(app[GATEWAY])
     for route in _routes(app[GATEWAY], spans):
-        app.router.add_route(route.method, route.path, _guarded(route), expect_handler=check_expectation)
+        # of its own accord aiohttp takes no brace in a part of a path, where an id may have one
+        path = route.path.replace("}", ":[^/]+}")
+        app.router.add_route(route.method, path, _guarded(route), expect_handler=check_expectation)
         if route.method == "GET" and route.format is None:
-            app.router.add_route("HEAD", route.path, _guarded(route))
+            app.router.add_route("HEAD", path, _guarded(route))
     app.cleanup_ctx.extend([_publishing, _reading, _measuring_lag, _watching_certificate, _keeping_issuers])
     return app
 

@@ -101,9 +101,8 @@ class Stack:
     @property
     def console_url(self) -> str | None:
         """The console's address; None where its extra is not installed."""
-        if find_spec("nicegui") is None:
-            return None
-        return f"http://{self.settings.console_host}:{self.settings.console_port}"
+        url = f"http://{self.settings.console_host}:{self.settings.console_port}"
+        return url if find_spec("nicegui") else None
 
     @cached_property
     def context(self) -> ssl.SSLContext | None:
@@ -168,7 +167,7 @@ class Stack:
         kafka, database = self.settings.kafka_bootstrap_servers, conninfo_to_dict(self.settings.dsn)
         self._say(
             f"A server came back on another port: Kafka is at {kafka}, PostgreSQL at port {database.get('port')};"
-            " gateway, stream and sinks are started again."
+            " our processes are started again."
         )
         for component in self.components:
             component.stop(_STOP_SECONDS)
