@@ -28,7 +28,7 @@ keys_app = typer.Typer(help="The applications' keys, in applications.toml.", no_
 def add_key(
     application: str,
     scopes: Annotated[
-        str, typer.Option(help="What the key may do, with commas between: write, read, admin.")
+        str, typer.Option(help="What the key may do, with commas between: write, read, read_all, admin.")
     ] = "write",
     label: Annotated[str | None, typer.Option(help="A name for the key, for people.")] = None,
     public: Annotated[

@@ -53,7 +53,7 @@ class Desk:
     async def _ask(self, visitor: Visitor) -> None:
         _, scopes = await self.gateway.scopes(visitor.key)
         self.visitors.confirm(visitor, scopes)
-        if "read" not in scopes:
+        if not visitor.may_read:
             visitor.gone = True
             raise NotAllowed("The key may not read any more.")
 

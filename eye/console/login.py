@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 
 from eye.console.gateway_reads import GatewayReads, ReadError
 from eye.console.guard import read_cookie
-from eye.console.visitors import COOKIE, Visitors
+from eye.console.visitors import COOKIE, READING, Visitors
 
 _MOST_BYTES = 8_192
 
@@ -46,7 +46,7 @@ def add_login(app: FastAPI, visitors: Visitors, gateway: GatewayReads) -> None:
         except ReadError as error:
             status = 401 if error.status == 401 else 503
             return _page("This key is not known." if status == 401 else str(error), place, status)
-        if "read" not in scopes:
+        if not scopes & READING:
             return _page(f"This key of {application} lacks the scope read.", place, 403)
         visitors.remove(read_cookie(request.headers))
         answer = RedirectResponse(_own_place(place), 303)

@@ -17,6 +17,10 @@ LONGEST_SECONDS = 12 * 3600.0
 MOST_VISITORS = 1_000
 
 
+READING = frozenset({"read", "read_all"})
+"""Scopes either of which opens the console."""
+
+
 class NotAllowed(Exception):
     """A visitor may not do what was asked; the message says why."""
 
@@ -38,6 +42,11 @@ class Visitor:
     def is_admin(self) -> bool:
         """True when the key may change data."""
         return "admin" in self.scopes
+
+    @property
+    def may_read(self) -> bool:
+        """True when the key may read at all."""
+        return bool(self.scopes & READING)
 
     @property
     def fingerprint(self) -> str:

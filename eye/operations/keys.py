@@ -17,11 +17,11 @@ from typing import Any
 import tomlkit
 from tomlkit.items import AoT
 
-from gateway.access.api_keys import parse_applications
+from gateway.access.api_keys import Scope, parse_applications
 from gateway.access.api_keys import version_of as _version_of
 from schemas.timestamp import in_utc
 
-SCOPES = ("write", "read", "admin")
+SCOPES = tuple(scope.value for scope in Scope)
 
 
 class KeyFileError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from gateway.access.api_keys import Scope
 from gateway.context import GRANT
 from gateway.openapi_parts import Json, call
 from gateway.query.parameters import read_parameters
@@ -20,7 +21,7 @@ async def get_key(request: web.Request) -> web.Response:
 
 def paths() -> Json:
     """Return the call as the OpenAPI document has it."""
-    scopes = {"type": "array", "items": {"enum": ["admin", "read", "write"]}}
+    scopes = {"type": "array", "items": {"enum": sorted(Scope)}}
     schema: Json = {
         "type": "object",
         "required": ["application", "scopes"],

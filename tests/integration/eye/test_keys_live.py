@@ -49,7 +49,7 @@ def whole(path: Path) -> bool:
 
 
 def test_a_key_is_printed_alone_and_opens_what_was_asked(path: Path, env: dict[str, str]) -> None:
-    ran = run_eye("keys", "add", "shop", "--scopes", "write,read,admin", env=env)
+    ran = run_eye("keys", "add", "shop", "--scopes", "write,read", env=env)
 
     assert ran.returncode == 0
     assert KeyRing(path).find(ran.stdout.strip()) == Grant("shop", frozenset({Scope.WRITE, Scope.READ}))

@@ -101,7 +101,7 @@ def test_the_local_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> N
     key = local_key(tmp_path, applications)
 
     assert local_key(tmp_path, applications) == key
-    assert grant_of(applications, key) == Grant("local", frozenset({Scope.WRITE, Scope.READ}))
+    assert grant_of(applications, key) == Grant("local", frozenset(Scope))
     assert stat.S_IMODE((tmp_path / "local.key").stat().st_mode) == 0o600
 
 
