@@ -12,14 +12,13 @@ import typer
 from pydantic import ValidationError
 
 from eye.cli import doctor, lag, ledger, processes, retention, schemas, send, status, trace
-from eye.cli.errors import EXPECTED_ERRORS
+from eye.cli.errors import EXPECTED_ERRORS, sentence_of
 from eye.cli.keys import keys_app
 from eye.cli.runs import redrive
 from eye.cli.runs.replay import replay_app
 from eye.cli.spool import spool_app
 from eye.cli.terminal import err, out, stack_hint
 from eye.cli.topics import topics_app
-from eye.operations.rights import explain
 from kafka_client.amendments import amend_connections
 from schemas.settings import SettingsError
 
@@ -89,7 +88,7 @@ def main() -> None:
     try:
         app()
     except EXPECTED_ERRORS as error:
-        sentence = explain(error)
+        sentence = sentence_of(error)
         if isinstance(error, SettingsError) and (hint := stack_hint()):
             sentence = f"{sentence} {hint}"
         err.print(f"eye: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True)

@@ -69,7 +69,7 @@ def console() -> None:
 
 def serve(run: Callable[[Settings], None]) -> None:
     """Run a process; where its log is JSON, the error that ends it is logged as JSON, too."""
-    settings = read_settings()
+    settings = read_settings(quiet=False)
     for sentence in unknown_settings():
         log.warning("%s", sentence)
     if not is_json(settings.log_format):

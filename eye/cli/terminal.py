@@ -14,7 +14,7 @@ from rich.table import Table
 
 from eye.local.environment import drop_foreign_variables
 from eye.local.registry import StackInfo, find_stacks
-from eye.runtime.logs import configure_logs
+from eye.runtime.logs import configure_logs, quiet_libraries
 from schemas.settings import Settings
 
 _MOST_COLUMNS = 120
@@ -30,13 +30,16 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 _SERVERS = ("kafka_bootstrap_servers", "postgres_dsn")
 
 
-def read_settings() -> Settings:
+def read_settings(*, quiet: bool = True) -> Settings:
     """Read the settings; a stack that runs on this machine lends those that are not set.
 
-    A stack whose Kafka or Postgres differs from the ones that are set lends nothing.
+    A stack whose Kafka or Postgres differs from the ones that are set lends nothing. Libraries log nothing, unless the
+    level is DEBUG or the caller does not want it `quiet`.
     """
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format)
+    if quiet and settings.log_level != "DEBUG":
+        quiet_libraries()
     stack = find_local_stack(settings)
     if stack is None:
         return settings

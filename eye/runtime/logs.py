@@ -34,6 +34,12 @@ def configure_logs(level: str, form: LogFormat) -> None:
             logging.getLogger(name).setLevel(least)
 
 
+def quiet_libraries() -> None:
+    """Log of the libraries nothing below CRITICAL: a command says in its own words what is wrong with a server."""
+    for name in (*_LEAST_LEVELS, "psycopg"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def is_json(form: LogFormat) -> bool:
     """Tell whether lines are JSON: by default where nobody sits at a terminal."""
     return form == "json" or (form == "auto" and not sys.stderr.isatty())

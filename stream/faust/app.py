@@ -13,7 +13,7 @@ from faust.types import TP
 from kafka_client.cluster_guard import ClusterGuard, guarded
 from schemas.settings import Settings
 from stream.faust.batches import deliver_whole_batches
-from stream.faust.consumer import ChunkConsumer, ChunkTransport
+from stream.faust.consumer import FAUST_LOG, ChunkConsumer, ChunkTransport
 from stream.faust.fetch_wait import AT_ONCE, FetchWait
 from stream.runner.flow_control import FlowControl
 
@@ -39,6 +39,7 @@ class ChunkApp(faust.App):  # type: ignore[misc]
     """A Faust app that consumes chunks and commits no offsets by itself."""
 
     BootStrategy = _ConsumerOnly
+    logger = FAUST_LOG
 
     def __init__(
         self,

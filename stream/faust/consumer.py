@@ -34,8 +34,14 @@ _ANSWER_SECONDS = 15.0
 """Most seconds to wait for what the group has committed, or is to commit."""
 
 
+FAUST_LOG = logging.getLogger("faust")
+"""Where Faust's classes log of themselves: by default each does so in the name of the module that derives from it."""
+
+
 class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Run aiokafka's consumer, made with the app's options, in a thread."""
+
+    logger = FAUST_LOG
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         self._assignor = RoundRobinPartitionAssignor
@@ -99,6 +105,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
     """Deliver a `Chunk` where Faust's consumer delivers a message; acknowledge nothing."""
 
+    logger = FAUST_LOG
     _thread: ChunkConsumerThread
 
     def _new_consumer_thread(self) -> ChunkConsumerThread:
@@ -213,3 +220,4 @@ class ChunkTransport(driver.Transport):  # type: ignore[misc]
     """Faust's transport with `ChunkConsumer`."""
 
     Consumer = ChunkConsumer
+    logger = FAUST_LOG

@@ -105,10 +105,9 @@ def test_watching_shows_it_again_until_ctrl_c(settings: Settings, monkeypatch: p
     ],
     ids=["Kafka is away", "Postgres is away", "no topics"],
 )
-async def test_what_is_missing_is_told_in_a_sentence(settings: Settings, changes: dict[str, str]) -> None:
+async def test_what_is_missing_is_told_in_one_sentence(settings: Settings, changes: dict[str, str]) -> None:
     for command in ("lag", "ledger"):
         ran = await asyncio.to_thread(run_eye, command, env=environment(settings) | changes)
 
         assert (ran.returncode, ran.stdout) == (1, "")
-        assert any(line.startswith("eye: ") for line in ran.stderr.splitlines())
-        assert "Traceback" not in ran.stderr
+        assert [line[:5] for line in ran.stderr.splitlines()] == ["eye: "]
