@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -144,6 +144,12 @@ class Settings(KafkaSettings):
     event_types: Annotated[list[str], NoDecode] = Field(
         ["schemas.event_types"], description="Packages and directories with event types, separated by commas."
     )
+    published_types: Path | None = Field(
+        None, description="Directory of `eye schemas export`: a catalogue that breaks it never judges. Empty: any does."
+    )
+    accepted_breaks: Annotated[list[str], NoDecode] = Field(
+        [], description="Versions that may break it, as category/name/version, separated by commas."
+    )
     unknown_event_types: UnknownTypes = Field(
         "reject",
         description="What becomes of an event whose type the catalogue lacks, where its application states nothing.",
@@ -215,22 +221,17 @@ class Settings(KafkaSettings):
     def _split_urls(cls, value: Any) -> Any:
         return [url.strip() for url in value.split(",") if url.strip()] or None if isinstance(value, str) else value
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "accepted_breaks", "event_types", mode="before")
     @classmethod
-    def _split_networks(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("event_types", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
+    def _split(cls, value: Any, field: ValidationInfo) -> Any:
         if not isinstance(value, str):
             return value
-        return [place.strip() for place in value.split(",") if place.strip()] or ["schemas.event_types"]
+        found = [part.strip() for part in value.split(",") if part.strip()]
+        return found or cls.model_fields[str(field.field_name)].default
 
     @field_validator(
         "kafka_bootstrap_servers", "kafka_cluster_id", "postgres_dsn", "postgres_read_dsn", "max_age_seconds",
-        "clock_skew_seconds",
-        "replication_factor", "min_insync_replicas",
+        "clock_skew_seconds", "replication_factor", "min_insync_replicas", "published_types",
         "applications", "spool_dir", "instance", "stream_port", "sinks_port", "gateway_admin_port",
         "events_retention_days", "rejected_retention_days", "sessions_retention_days",
         "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile",

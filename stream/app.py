@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from kafka_client.amendments import amend_connections
 from kafka_client.cluster_file import ClusterFile
 from kafka_client.cluster_guard import ClusterGuard
+from schemas.contracts.published import judging_rules
 from schemas.settings import Settings
 from schemas.spans import Spans
 from schemas.topics import topic_names
@@ -25,7 +26,7 @@ transactions a second and partition are enough."""
 def build_worker(settings: Settings, registry: CollectorRegistry | None = None, spans: Spans | None = None) -> Worker:
     """Build a stream worker; has to be called in the event loop that it will run in. Raises CatalogueError."""
     amend_connections()
-    rules = settings.rules()
+    rules = judging_rules(settings)
     registry = registry or CollectorRegistry()
     metrics = StreamMetrics(registry, [(known.category, known.name) for known in rules.catalogue])
     raw_topic = topic_names(settings).raw

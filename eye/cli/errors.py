@@ -10,7 +10,6 @@ from eye.local.errors import LocalError
 from eye.operations.gateways import GatewayError
 from eye.operations.keys import KeyFileError
 from eye.operations.rights import explain
-from eye.operations.schemas import PublishedError
 from eye.operations.send import SendError
 from eye.operations.spools.errors import SpoolError
 from eye.operations.topics import TopicMissing
@@ -23,7 +22,7 @@ from sinks.postgres.migrate import MigrationError
 
 EXPECTED_ERRORS = (
     SettingsError, CatalogueError, LocalError, GatewayError, SendError, NotStoredInTime, MigrationError, KeyFileError,
-    PublishedError, SpoolError, TopicMissing, TraceError, ReplayError, KafkaError, psycopg.Error, OSError,
+    SpoolError, TopicMissing, TraceError, ReplayError, KafkaError, psycopg.Error, OSError,
 )  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from schemas.catalogue import Catalogue
 from schemas.contracts.asyncapi import asyncapi
-from schemas.contracts.json_schemas import describes, json_schemas
+from schemas.contracts.json_schemas import json_schemas
 from schemas.contracts.odcs import data_contract
+from schemas.contracts.published import PublishedError, read_directory, read_documents
 from schemas.settings import Settings
 
 Json = dict[str, Any]
@@ -26,10 +27,6 @@ class ExportFormat(StrEnum):
     JSONSCHEMA = "jsonschema"
     ASYNCAPI = "asyncapi"
     ODCS = "odcs"
-
-
-class PublishedError(Exception):
-    """A published catalogue that can't be read; the message says why."""
 
 
 _FORMS: Mapping[ExportFormat, Callable[[Catalogue, Settings], dict[str, Json]]] = {
@@ -79,29 +76,12 @@ def check_examples(catalogue: Catalogue) -> list[Json]:
 
 def published(against: str, export: Path) -> list[Json]:
     """Return the JSON Schemas of a directory, or those committed at a git ref. Raises PublishedError."""
-    directory = Path(against)
-    if directory.is_dir():
-        nested = directory / "jsonschema"
-        files = sorted((nested if nested.is_dir() else directory).glob("*.json"))
-        return _read({str(file): file.read_text(encoding="utf-8") for file in files}, against)
+    if Path(against).is_dir():
+        return read_directory(Path(against))
     folder = f"{(export / 'jsonschema').as_posix()}/"
     listed = _git("ls-tree", "--name-only", "-z", "--end-of-options", against, folder)
     paths = [path for path in listed.split("\0") if path.endswith(".json")]
-    return _read({path: _git("show", "--end-of-options", f"{against}:./{path}") for path in paths}, against)
-
-
-def _read(texts: Mapping[str, str], against: str) -> list[Json]:
-    if not texts:
-        raise PublishedError(f"{against} has no exported JSON Schemas: `eye schemas export --to DIR` writes them")
-    found = []
-    for name, text in texts.items():
-        try:
-            schema = json.loads(text)
-            describes(schema)
-        except ValueError as error:
-            raise PublishedError(f"{name}: {error}") from error
-        found.append(schema)
-    return found
+    return read_documents({path: _git("show", "--end-of-options", f"{against}:./{path}") for path in paths}, against)
 
 
 def _git(*arguments: str) -> str:

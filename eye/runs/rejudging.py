@@ -8,6 +8,7 @@ from typing import NamedTuple
 from aiokafka import TopicPartition
 
 from gateway.query.kafka_reader import committed_offsets
+from schemas.contracts.published import judging_rules
 from schemas.judge import judge_value
 from schemas.record import REDRIVE, REPLAY, RawRecord, Record, open_envelope
 from schemas.session_clocks import SessionClocks
@@ -35,7 +36,7 @@ class Rejudger:
     def __init__(self, settings: Settings, run: str, *, redrive: bool = False) -> None:
         """With `redrive` the rejected event is kept, and marked. Raises CatalogueError."""
         self._topics = topic_names(settings)
-        self.rules = settings.rules()
+        self.rules = judging_rules(settings)
         self._headers = [(REPLAY, run.encode()), *([(REDRIVE, run.encode())] if redrive else [])]
 
     def judge(self, raw: RawRecord, clocks: SessionClocks) -> Rejudged:

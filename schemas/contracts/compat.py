@@ -12,6 +12,7 @@ from schemas.contracts.refusals import Refusal, find_refusals, is_valid
 from schemas.contracts.samples import sample_value
 
 Json = dict[str, Any]
+Version = tuple[str, str, int]
 
 
 class Mode(StrEnum):
@@ -48,7 +49,12 @@ class Change:
 
 def compare_catalogues(old: Iterable[Json], new: Iterable[Json]) -> list[Change]:
     """Return the changes from one catalogue to another, both as exported JSON Schemas, by type and version."""
-    before, after = _by_version(old), _by_version(new)
+    before, after = by_version(old), by_version(new)
+    return changes_of_versions(before, after) + list(_changes_of_default(before, after))
+
+
+def changes_of_versions(before: Mapping[Version, Json], after: Mapping[Version, Json]) -> list[Change]:
+    """Return the changes of the versions themselves, whichever of them is the default."""
     found: list[Change] = []
     for key in sorted(before.keys() | after.keys()):
         if key not in after:
@@ -57,7 +63,7 @@ def compare_catalogues(old: Iterable[Json], new: Iterable[Json]) -> list[Change]
             found.append(Change(*key, "$", "added: senders and readers of other versions notice nothing"))
         else:
             found += compare_schemas(before[key], after[key])
-    return found + list(_changes_of_default(before, after))
+    return found
 
 
 def compare_schemas(old: Json, new: Json) -> list[Change]:
@@ -85,7 +91,7 @@ def _shows(payload: Any, accepting: Json, refusing: Json) -> bool:
     return isinstance(payload, dict) and is_valid(accepting, payload) and not is_valid(refusing, payload)
 
 
-def _gone(key: tuple[str, str, int], schema: Json) -> Change:
+def _gone(key: Version, schema: Json) -> Change:
     example = _event(schema, sample_value(schema, schema.get("$defs", {}), ""))
     return Change(*key, "$", "removed", "events of this version are rejected", None, example)
 
@@ -120,7 +126,8 @@ def _defaults(schemas: Mapping[Any, Json], category: str, name: str) -> list[tup
     return sorted(found)
 
 
-def _by_version(schemas: Iterable[Json]) -> dict[tuple[str, str, int], Json]:
+def by_version(schemas: Iterable[Json]) -> dict[Version, Json]:
+    """Return exported JSON Schemas by category, name and version."""
     return {describes(schema): schema for schema in schemas}
 
 

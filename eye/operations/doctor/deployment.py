@@ -21,6 +21,7 @@ from gateway.access.issuers import Issuer
 from gateway.access.key_sets import FileKeys
 from gateway.connections.certificate import certificate_files, ending, load_pair
 from schemas.catalogue import CatalogueError
+from schemas.contracts.published import PublishedError, judging_rules
 from schemas.settings import Settings, SettingsError
 from sinks.retention import policy_of
 
@@ -77,7 +78,9 @@ def _names() -> Iterator[Finding]:
 
 def _event_types(settings: Settings) -> Iterator[Finding]:
     try:
-        number = len(list(settings.rules().catalogue))
+        number = len(list(judging_rules(settings).catalogue))
+    except PublishedError as error:
+        yield Finding("event types", False, str(error), "See `eye schemas compat --against DIR`.")
     except CatalogueError as error:
         yield Finding(
             "event types", False, str(error), "Set EYE_EVENT_TYPES to packages or directories with event types."

@@ -109,6 +109,20 @@ def test_a_removed_version_breaks_its_senders(eye_schemas: EyeSchemas, tmp_path:
     assert "account / signup version 1: $ removed" in done.stdout
 
 
+def test_a_worker_with_a_catalogue_that_breaks_refuses_to_judge(eye_schemas: EyeSchemas, tmp_path: Path) -> None:
+    change(tmp_path, VERSION_1.replace("plan", "tariff"))
+    variables = {"EYE_EVENT_TYPES": "./types", "EYE_DATA_DIR": str(tmp_path / "eye"), "PATH": "/usr/bin:/bin"}
+    variables |= {"EYE_PUBLISHED_TYPES": "schemas/export", "EYE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    command = [sys.executable, "-m", "eye", "stream"]
+
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert "account/signup/1 at $.data.plan" in done.stderr
+    assert "EYE_ACCEPTED_BREAKS=account/signup/1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("against", "sentence"),
     [
