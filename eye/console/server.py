@@ -57,6 +57,14 @@ def build_app(desk: Desk) -> FastAPI:
     add_login(app, desk.visitors, desk.gateway)
     for page in PAGES:
         page.add(desk)
-    ui.run_with(app, title="The Eye", dark=None, language="en-US", tailwind=False, show_welcome_message=False)
+    ui.run_with(
+        app,
+        title="The Eye",
+        dark=None,
+        language="en-US",
+        tailwind=False,
+        message_history_length=30,
+        show_welcome_message=False,
+    )
     app.add_middleware(Guard, visitors=desk.visitors)
     return app

@@ -33,9 +33,16 @@ def duration(seconds: float) -> str:
 def pretty(value: Any) -> str:
     """Write JSON, given as text or as a value, one member a line; text that is no JSON stays as it is."""
     try:
-        return json.dumps(json.loads(value) if isinstance(value, str) else value, indent=2, ensure_ascii=False)
+        return sendable(
+            json.dumps(json.loads(value) if isinstance(value, str) else value, indent=2, ensure_ascii=False)
+        )
     except (ValueError, RecursionError):
         return str(value)
+
+
+def sendable(text: str) -> str:
+    """Return a text without lone surrogates, which JSON may have and UTF-8 has not."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def table(

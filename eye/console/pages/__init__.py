@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from eye.console.pages import overview, session, sessions, trace
+from eye.console.pages import live, overview, session, sessions, trace
 
-PAGES = (overview, sessions, session, trace)
+PAGES = (overview, live, sessions, session, trace)
