@@ -26,7 +26,11 @@ _SET_UP = """
 """
 _COLUMNS = "select name from pragma_table_info('refused')"
 _ADD_TRIED_AT = "alter table refused add column tried_at integer"
-_INSERT = "insert into refused (refused_at, reason, topic, size, record) values (?, ?, ?, ?, ?)"
+_INSERT = """
+    insert into refused (refused_at, reason, topic, size, record)
+    select :now, :reason, :topic, :size, :record
+    where not exists (select 1 from refused where topic = :topic and size = :size and record = :record)
+"""
 _COUNT = "select count(*) from refused where topic = ?"
 _COUNTS = "select topic, count(*) from refused group by topic order by topic"
 _SELECT = "select id, refused_at, reason, tried_at, record from refused where topic = ? and id > ? order by id limit ?"
@@ -59,9 +63,18 @@ class RefusedRecords:
         self._topic = topic
 
     def add(self, entries: Sequence[Spooled]) -> None:
-        """Keep records, all or none; they are on disk on return."""
+        """Keep records, all or none; they are on disk on return. One that is kept already is not kept twice."""
         now = _now()
-        rows = [(now, _REASON, self._topic, len(entry.record.value), encode(entry.record)) for entry in entries]
+        rows = [
+            {
+                "now": now,
+                "reason": _REASON,
+                "topic": self._topic,
+                "size": len(entry.record.value),
+                "record": encode(entry.record),
+            }
+            for entry in entries
+        ]
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _connected(self._path) as connection:
             connection.executemany(_INSERT, rows)

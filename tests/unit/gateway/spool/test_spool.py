@@ -10,9 +10,11 @@ import pytest
 
 from gateway.metrics import Metrics
 from gateway.spool.record import Spooled
+from gateway.spool.refused import RefusedRecords
 from gateway.spool.segments import Cursor
 from gateway.spool.spool import Spool
 from schemas.settings import Settings
+from schemas.topics import topic_names
 from tests.unit.gateway.spool.test_segment import entries, numbered
 
 
@@ -129,3 +131,15 @@ async def test_a_spool_that_is_off_takes_nothing(settings: Settings) -> None:
     assert spool.append(entries(b"1"))[0] == 0
     assert (spool.enabled, "off" in (spool.fault or "")) == (False, True)
     await spool.stop()
+
+
+async def test_one_that_is_set_aside_again_is_kept_once(spool: Spool, settings: Settings) -> None:
+    await write(spool, b"1", b"2")
+    first, second = await take(spool)
+    RefusedRecords(settings.spool_directory, topic_names(settings).raw).add([first])  # then the process was killed
+
+    spool.set_aside(first)
+    spool.set_aside(second)
+    await spool.settled()
+
+    assert (spool.records, spool.refused) == (0, 2)
