@@ -53,6 +53,7 @@ class Connection:
     sentence, for which events can't be written, else None; `limit_fault` says that the topic takes no batch of the size
     that an event may have, or that nobody knows; `tried` is false until that is known for the first time.
     `refusal` is the last error for which a batch was given up.
+    `kept_ms` is the time for which Kafka keeps a record of the topic, in milliseconds.
     `in_flight_since` has the time of the loop's clock at which each partition's batch in flight was sent.
     """
 
@@ -71,6 +72,7 @@ class Connection:
         self.fault: str | None = "not connected to Kafka yet"
         self.limit_fault: str | None = None
         self.refusal: BaseException | None = None
+        self.kept_ms = settings.raw_retention_hours * 3_600_000
         self._largest_record = largest_records(settings)[topic]
         self.tried = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,6 +39,11 @@ class Sender:
     def partitions(self) -> int:
         """The number of the topic's partitions; 0 while it is not known."""
         return self._connection.partitions
+
+    @property
+    def kept_ms(self) -> int:
+        """The time for which Kafka keeps a record, in milliseconds after its timestamp."""
+        return self._connection.kept_ms
 
     @property
     def connected(self) -> bool:
@@ -92,13 +98,17 @@ async def send_all(
     """Send records in their order, and call for each: `acknowledged` with how many, or `refused` for the next one.
 
     A batch that the topic finds too large is halved, down to the one record that it does not take; the records
-    around it go on. Raises Undelivered; the records that no call was made for are not known to be in Kafka.
+    around it go on. Kafka deletes a record by its timestamp, so one that it would not keep for long any more has that
+    of the present; when it was received stands in its headers. Raises Undelivered; the records that no call was made
+    for are not known to be in Kafka.
     """
     sent = fitting = 0
 
     def fill(batch: Any) -> None:
         nonlocal fitting
-        for key, value, headers, timestamp in records[sent:]:
+        now = int(time.time() * 1000)
+        for key, value, headers, received in records[sent:]:
+            timestamp = lasting(received, now, sender.kept_ms)
             if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
                 break
             fitting += 1
@@ -112,6 +122,11 @@ async def send_all(
         else:
             acknowledged(fitting - sent)
         sent = fitting
+
+
+def lasting(timestamp: int, now: int, kept_ms: int) -> int:
+    """Return the timestamp of a record that Kafka keeps for half of `kept_ms` at least; all in milliseconds."""
+    return timestamp if timestamp > now - kept_ms // 2 else now
 
 
 async def send_halves(

@@ -1,6 +1,6 @@
 """Draining of what dead gateways left: their spooled records go to Kafka as a gateway would have sent them.
 
-In order within each partition, with headers and timestamps as they came. The files are locked meanwhile, so that no
+In order within each partition, with headers as they came. The files are locked meanwhile, so that no
 gateway and no second drain works on them; each record leaves its file after Kafka's acknowledgement alone. Records that
 Kafka got just before their process died are found in the raw topic, and are not sent again: the stream's duplicate
 window may have forgotten them.

@@ -26,6 +26,7 @@ class Kafka:
 
     def __init__(self, partitions: int = 1) -> None:
         self.connected = True
+        self.kept_ms = 3_600_000
         self.partitions = partitions
         self.acknowledged: list[bytes] = []
         self.answer: Callable[[list[bytes]], None] = lambda _: None

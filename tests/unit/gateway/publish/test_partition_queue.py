@@ -27,6 +27,7 @@ class Kafka:
 
     def __init__(self) -> None:
         self.connected = True
+        self.kept_ms = 3_600_000
         self.partitions = 1
         self.acknowledged: list[bytes] = []
         self.sent: list[list[bytes]] = []
