@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.contracts.json_schemas import TYPE_KEY, describes
 from schemas.contracts.refusals import Refusal, find_refusals, is_valid
-from schemas.contracts.samples import sample_value
+from schemas.contracts.samples import Unending, sample_value
 
 Json = dict[str, Any]
 Version = tuple[str, str, int]
@@ -92,7 +92,10 @@ def _shows(payload: Any, accepting: Json, refusing: Json) -> bool:
 
 
 def _gone(key: Version, schema: Json) -> Change:
-    example = _event(schema, sample_value(schema, schema.get("$defs", {}), ""))
+    try:
+        example = _event(schema, sample_value(schema, schema.get("$defs", {}), ""))
+    except Unending:
+        example = None
     return Change(*key, "$", "removed", "events of this version are rejected", None, example)
 
 
@@ -121,8 +124,8 @@ def _defaults(schemas: Mapping[Any, Json], category: str, name: str) -> list[tup
     for key, schema in schemas.items():
         if key[:2] == (category, name):
             stated = schema[TYPE_KEY]
-            found += [("", key[2])] if stated["default"] else []
-            found += [(moment, key[2]) for moment in stated["default_since"]]
+            found += [("", key[2])] if stated.get("default") else []
+            found += [(moment, key[2]) for moment in stated.get("default_since", [])]
     return sorted(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from msgspec import UNSET
 
-from schemas.contracts.samples import sample_value
+from schemas.contracts.samples import Unending, sample_value
 from schemas.contracts.schema_alternatives import Json, alternatives
 from schemas.contracts.value_bounds import bound_refusals
 from schemas.timestamp import parse_timestamp
@@ -46,8 +47,11 @@ def find_refusals(accepting: Json, refusing: Json) -> list[Refusal]:
 
 
 def is_valid(schema: Json, value: Any) -> bool:
-    """Return whether a schema accepts a value, its format included."""
-    return bool(Draft202012Validator(schema, format_checker=_formats).is_valid(value))
+    """Return whether a schema accepts a value, its format included; False where it can't be told."""
+    try:
+        return bool(Draft202012Validator(schema, format_checker=_formats).is_valid(value))
+    except re.error:  # a pattern of pydantic's engine that Python's does not know
+        return False
 
 
 class _Comparison:
@@ -146,7 +150,10 @@ class _Comparison:
         return UNSET
 
     def _sample(self, schema: Any, name: str) -> Any:
-        return _any(schema) if isinstance(schema, bool) else sample_value(schema, self._accepted_defs, name)
+        try:
+            return _any(schema) if isinstance(schema, bool) else sample_value(schema, self._accepted_defs, name)
+        except Unending:
+            return {} if schema.get("type") == "object" else None
 
     def _takes(self, schema: Json, value: Any) -> bool:
         return self._valid(schema, self._refused_defs, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,13 +27,17 @@ _NAMED = {"host": "www.example.com", "path": "/", "url": "https://www.example.co
 """Texts of fields that mean the same everywhere."""
 
 
+class Unending(Exception):
+    """A schema whose every value holds another one of its own kind."""
+
+
 def example_payload(event_type: EventType) -> Any:
     """Return a payload that the rules of a type accept; None where the generated one is not accepted."""
     schema = event_type.json_schema()
-    payload = sample_value(schema, schema.get("$defs", {}), "")
     try:
+        payload = sample_value(schema, schema.get("$defs", {}), "")
         event_type.check(msgspec.json.encode(payload))
-    except ValidationError:
+    except (ValidationError, Unending):
         return None
     except Exception:  # a bug of the type's own rules, which judging reports
         return None
@@ -41,9 +45,13 @@ def example_payload(event_type: EventType) -> Any:
 
 
 def sample_value(schema: Mapping[str, Any], definitions: Mapping[str, Any], name: str) -> Any:
-    """Return a value of a schema; `name` is the field's."""
+    """Return a value of a schema; `name` is the field's. Raises Unending."""
     if "$ref" in schema:
-        return sample_value(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions, name)
+        target = schema["$ref"].rsplit("/", 1)[-1]
+        if target not in definitions:
+            raise Unending(target)
+        others = {key: value for key, value in definitions.items() if key != target}
+        return sample_value(definitions[target], others, name)
     for key in ("examples", "enum"):
         if schema.get(key):
             return schema[key][0]
@@ -52,8 +60,19 @@ def sample_value(schema: Mapping[str, Any], definitions: Mapping[str, Any], name
             return schema[key]
     for key in ("anyOf", "oneOf", "allOf"):
         if schema.get(key):
-            return sample_value(next((s for s in schema[key] if s.get("type") != "null"), {}), definitions, name)
+            return _of_first(schema[key], definitions, name)
     return _of_type(schema, definitions, name)
+
+
+def _of_first(schemas: Sequence[Mapping[str, Any]], definitions: Mapping[str, Any], name: str) -> Any:
+    """Return a value of the first schema that is not null and has one that ends, else null."""
+    for schema in schemas:
+        if schema.get("type") != "null":
+            try:
+                return sample_value(schema, definitions, name)
+            except Unending:
+                continue
+    return None
 
 
 def _of_type(schema: Mapping[str, Any], definitions: Mapping[str, Any], name: str) -> Any:
@@ -67,7 +86,10 @@ def _of_type(schema: Mapping[str, Any], definitions: Mapping[str, Any], name: st
         case "array" if "prefixItems" in schema:
             return [sample_value(item, definitions, name) for item in schema["prefixItems"]]
         case "array":
-            return [sample_value(schema.get("items", {}), definitions, name)] * max(1, schema.get("minItems", 1))
+            try:
+                return [sample_value(schema.get("items", {}), definitions, name)] * max(1, schema.get("minItems", 1))
+            except Unending:
+                return []
         case "object" if "properties" in schema:
             required = schema.get("required", [])
             return {field: sample_value(schema["properties"][field], definitions, field) for field in required}

@@ -44,6 +44,21 @@ A = {"a": str}
 NEITHER, SENDERS, READERS, BOTH = (False, False), (True, False), (False, True), (True, True)
 """Who breaks: old senders, old readers."""
 
+
+class Tree(BaseModel):
+    """An object that holds others of its kind."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    parts: list[Tree]
+
+
+class LargeTree(BaseModel):
+    """A tree of which nothing is asked."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    parts: list[LargeTree] = []
+
+
 KINDS: dict[str, tuple[Fields, Fields, tuple[bool, bool]]] = {
     "nothing changed": (A, A, NEITHER),
     "description added": (A, {"a": text(description="d", title="t", examples=["x"])}, NEITHER),
@@ -122,6 +137,9 @@ KINDS: dict[str, tuple[Fields, Fields, tuple[bool, bool]]] = {
     "field named in an open object": ({"a": inner(Open)}, {"a": inner(Open, x=(int, 0))}, SENDERS),
     "values of a map narrowed": ({"a": dict[str, float]}, {"a": dict[str, int]}, SENDERS),
     "values of a map widened": ({"a": dict[str, int]}, {"a": dict[str, Any]}, READERS),
+    "recursive field becomes optional": ({"a": Tree}, {"a": LargeTree}, READERS),
+    "recursive field unchanged": ({"a": Tree}, {"a": Tree}, NEITHER),
+    "pattern that Python does not know": ({"a": text(pattern=r"^\p{L}+$")}, {"a": text(pattern=r"^\p{N}+$")}, BOTH),
     "object instead of a map": ({"a": dict[str, int]}, {"a": inner(x=int)}, SENDERS),
 }
 

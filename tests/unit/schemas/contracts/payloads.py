@@ -24,7 +24,8 @@ def _values(schema: Any, definitions: Json) -> st.SearchStrategy[Any]:
     if schema is True or not schema:
         return _ANYTHING
     if "$ref" in schema:
-        return _values(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
+        target = definitions[schema["$ref"].rsplit("/", 1)[-1]]
+        return st.deferred(lambda: _values(target, definitions))
     if "anyOf" in schema:
         return st.one_of([_values(part, definitions) for part in schema["anyOf"]])
     if "const" in schema:

@@ -19,6 +19,9 @@ from tests.unit.schemas.contracts.payloads import payloads
 ONLY_SCHEMAS = ("items become unequal",)
 """A rule that is stated in the schema alone; the model does not hold it."""
 
+NOT_SHOWN = ("scale of a decimal narrowed", "pattern that Python does not know")
+"""Kinds whose breaks the schemas name without an event that shows them."""
+
 
 def version(fields: Fields) -> EventType:
     return EventType("test", "changing", 1, model(fields))
@@ -64,7 +67,7 @@ def test_a_break_is_shown_by_an_event_that_one_side_refuses(kind: str) -> None:
     found = changes(old, new)
 
     shown = [change.example for change in found if change.example is not None]
-    assert bool(shown) == any(broken) or "decimal" in kind, found
+    assert bool(shown) == any(broken) or kind in NOT_SHOWN, found
     for change in found:
         if change.example is None:
             continue
