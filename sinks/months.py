@@ -20,11 +20,14 @@ _AT_ONCE = 12
 
 _MAKE = "select * from eye.make_event_partitions(%s)"
 
-_PAST = r"""
-select date_trunc('month', occurred_at, 'UTC') from eye.events_default
-where occurred_at < date_trunc('month', now(), 'UTC') and occurred_at >= coalesce(%s, '-infinity'::timestamptz)
-    and to_regclass('eye.' || to_char(occurred_at at time zone 'UTC', '"events_"YYYY_MM')) is null
-group by 1 order by count(*) desc, 1
+_PAST = """
+select month from (
+    select date_trunc('month', occurred_at, 'UTC') as month, count(*) as events from eye.events_default
+    where occurred_at < date_trunc('month', now(), 'UTC') and occurred_at >= coalesce(%s, '-infinity'::timestamptz)
+    group by month
+) past
+where to_regclass('eye.' || to_char(month at time zone 'UTC', '"events_"YYYY_MM')) is null
+order by events desc, month
 limit greatest(0, least(%s, %s - (select count(*) from pg_inherits where inhparent = 'eye.events'::regclass)))
 """
 
@@ -47,7 +50,9 @@ async def make_historical_partitions(pool: Pool, oldest: datetime | None) -> lis
     Months with the most events come first, each in a transaction of its own, at most twelve at once. Months that ended
     before `oldest` are left alone: retention would drop them.
     """
-    async with lend(pool) as connection:  # by itself: whoever has read the default partition must not wait for its lock
+    async with _transaction(
+        pool
+    ) as connection:  # its own: who has read the default partition must not wait for its lock
         past = await (await connection.execute(_PAST, (oldest, _AT_ONCE, MOST_PARTITIONS))).fetchall()
     made: list[str] = []
     for month in past:

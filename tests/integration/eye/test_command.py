@@ -67,9 +67,12 @@ def logging_as_before() -> Iterator[None]:
     """Let the command have its own logging."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in list(root.manager.loggerDict)}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    for name in list(root.manager.loggerDict):
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
 
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:
