@@ -152,6 +152,9 @@ class Replay:
 @asynccontextmanager
 async def open_replay(settings: Settings, watcher: Watcher) -> AsyncIterator[Replay]:
     """Connect to Kafka and Postgres. Raises KafkaError, SettingsError."""
-    live_lookup = Lookup(settings, fetch_bytes=_LIVE_FETCH_BYTES)
-    async with make_pool(settings) as pool, Lookup(settings) as lookup, live_lookup:
+    async with (
+        make_pool(settings) as pool,
+        Lookup(settings) as lookup,
+        Lookup(settings, fetch_bytes=_LIVE_FETCH_BYTES) as live_lookup,
+    ):
         yield Replay(settings, lookup, live_lookup, pool, watcher)
