@@ -100,8 +100,8 @@ class _Comparison:
             yield from self._members(one, other, path, name)
         elif one["type"] == "array":
             yield from self._items(one, other, path, name)
-        for key in other.keys() - _COMPARED:
-            if other[key] != one.get(key):
+        for key in sorted({*other, "patternProperties"} - _COMPARED):
+            if other.get(key) != one.get(key):
                 yield Refusal(path, f"{key} changed, which may refuse what was accepted")
 
     def _members(self, one: Json, other: Json, path: str, name: str) -> Iterator[Refusal]:

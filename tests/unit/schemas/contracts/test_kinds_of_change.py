@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from schemas.catalogue import Catalogue, EventType
 from schemas.contracts.compat import Change, Mode, compare_catalogues
 from schemas.contracts.json_schemas import json_schemas
-from schemas.contracts.refusals import is_valid
+from schemas.contracts.refusals import find_refusals, is_valid
 from tests.unit.schemas.contracts.kinds_of_change import KINDS, Fields, model
 from tests.unit.schemas.contracts.payloads import payloads
 
@@ -101,3 +101,16 @@ def no_event_is_refused(one: EventType, other: EventType) -> None:
         assert accepts(other, payload)
 
     each_is_accepted()
+
+
+@pytest.mark.parametrize(
+    ("accepting", "refusing"),
+    [
+        ({}, {"dependentRequired": {"a": ["b"]}}),
+        ({"patternProperties": {"^a": {"type": "string"}}}, {}),
+        ({"patternProperties": {"^a": {"type": "string"}}}, {"patternProperties": {"^a": {"type": "integer"}}}),
+        ({"patternProperties": {"^a": {}}, "additionalProperties": False}, {"additionalProperties": False}),
+    ],
+)
+def test_a_keyword_that_is_not_compared_counts_as_a_break(accepting: Any, refusing: Any) -> None:
+    assert find_refusals({"type": "object", **accepting}, {"type": "object", **refusing})
