@@ -38,6 +38,8 @@ _JSON_SUFFIX = re.compile(r"application/(?!cloudevents(-batch)?\+)[^\s/+]+(\+[^\
 READ = web.RequestKey("body", bytes)
 """The body of a request that was read to see what it is; it is read once more."""
 
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
+
 THREADS = 2
 """Threads for bodies that take seconds: large ones that only the tolerant reader takes."""
 
@@ -62,6 +64,8 @@ class BodyReader:
         content_type = media_type(request.headers)
         if not _is_json_type(content_type) and content_type not in NDJSON_TYPES:
             raise Unsupported("Content-Type is application/json, or application/x-ndjson for one event a line.")
+        if not _is_utf8(request.headers.get(hdrs.CONTENT_TYPE, "")):
+            raise Unsupported("JSON is in UTF-8: send it so, and leave the charset of Content-Type out.")
         body = await self.read(request, charge)
         read = self.reader.read_lines if content_type in NDJSON_TYPES else self.reader.read
         return await self.offload_if_large(len(body), lambda: read(body))
@@ -119,8 +123,14 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=64)
 def is_json(content_type: str) -> bool:
-    """Tell whether a Content-Type stands for one JSON document."""
-    return _is_json_type(media_type({hdrs.CONTENT_TYPE: content_type}))
+    """Tell whether a Content-Type stands for one JSON document, in UTF-8 as JSON has to be."""
+    return _is_json_type(media_type({hdrs.CONTENT_TYPE: content_type})) and _is_utf8(content_type)
+
+
+def _is_utf8(content_type: str) -> bool:
+    """Tell whether a Content-Type names no charset, or UTF-8 or a part of it."""
+    charset = _CHARSET.search(content_type)
+    return charset is None or charset[1].lower() in ("utf-8", "utf8", "us-ascii")
 
 
 def _is_json_type(content_type: str) -> bool:
