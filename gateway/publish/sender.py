@@ -98,9 +98,9 @@ async def send_all(
     """Send records in their order, and call for each: `acknowledged` with how many, or `refused` for the next one.
 
     A batch that the topic finds too large is halved, down to the one record that it does not take; the records
-    around it go on. Kafka deletes a record by its timestamp, so one that it would not keep for long any more has that
-    of the present; when it was received stands in its headers. Raises Undelivered; the records that no call was made
-    for are not known to be in Kafka.
+    around it go on. Kafka deletes a record by its timestamp, and takes none of the future, so one that it would not
+    keep for long, or not take, has that of the present; when it was received stands in its headers. Raises Undelivered;
+    the records that no call was made for are not known to be in Kafka.
     """
     sent = fitting = 0
 
@@ -125,8 +125,8 @@ async def send_all(
 
 
 def lasting(timestamp: int, now: int, kept_ms: int) -> int:
-    """Return the timestamp of a record that Kafka keeps for half of `kept_ms` at least; all in milliseconds."""
-    return timestamp if timestamp > now - kept_ms // 2 else now
+    """Return a timestamp that Kafka takes, and keeps for half of `kept_ms` at least; all in milliseconds."""
+    return timestamp if now - kept_ms // 2 < timestamp <= now else now
 
 
 async def send_halves(

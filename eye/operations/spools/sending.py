@@ -82,7 +82,7 @@ async def find_copies(settings: Settings, records: Iterable[OutgoingRecord], par
     if not wanted:
         return set()
     topic = topic_names(settings).raw
-    since = datetime.fromtimestamp(min(wanted.values()) / 1000, UTC) - CLOCK_MARGIN
+    since = min(datetime.fromtimestamp(min(wanted.values()) / 1000, UTC), datetime.now(UTC)) - CLOCK_MARGIN
     found: set[Identity] = set()
     try:
         async with Lookup(settings, committed_only=False) as lookup:

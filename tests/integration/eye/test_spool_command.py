@@ -92,6 +92,17 @@ def test_what_is_not_old_keeps_its_time(settings: Settings) -> None:
     assert [record.timestamp for record in raw_records(settings)] == [recent]
 
 
+def test_a_clock_that_was_days_ahead_stops_nothing(settings: Settings) -> None:
+    ahead = int(time.time() * 1000) + 48 * 3_600_000
+    leave(settings, [a_record(number)._replace(timestamp=ahead + number) for number in range(3)]).close()
+    asyncio.run(send_first(settings, [a_record(0)._replace(timestamp=int(time.time() * 1000))]))
+
+    code, drained, _ = drain(settings)
+
+    assert (code, drained["copies"], drained["sent"]) == (0, 1, 2), drained
+    assert all(record.timestamp < ahead for record in raw_records(settings))
+
+
 def test_run_twice_it_sends_nothing_more(left: Settings) -> None:
     drain(left)
 
