@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eye.console.gateway_reads import GatewayReads, ReadError
+from eye.console.jobs import Jobs
 from eye.console.metric_history import MetricHistory
 from eye.console.visitors import NotAllowed, Visitor, Visitors
 from eye.operations.gateways import gateway_urls
@@ -22,6 +23,7 @@ class Desk:
     visitors: Visitors
     gateway: GatewayReads
     history: MetricHistory
+    jobs: Jobs
 
     async def check(self, visitor: Visitor) -> None:
         """See that a visitor may still read; the gateway is asked every 10 s. Raises NotAllowed.
@@ -68,7 +70,7 @@ def make_desk(settings: Settings) -> Desk:
         topics.sessions: "sink sessions",
     }
     history = MetricHistory([*(gateway_urls(settings) or gateway.urls), *worker_urls(settings)], stages)
-    return Desk(settings, Visitors(), gateway, history)
+    return Desk(settings, Visitors(), gateway, history, Jobs(settings))
 
 
 def worker_urls(settings: Settings) -> list[str]:

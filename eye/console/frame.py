@@ -18,7 +18,13 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-NAVIGATION = {"/": "Overview", "/live": "Live", "/sessions": "Sessions", "/trace": "Trace of an event"}
+NAVIGATION = {
+    "/": "Overview",
+    "/live": "Live",
+    "/sessions": "Sessions",
+    "/rejected": "Rejected",
+    "/trace": "Trace of an event",
+}
 """The pages of the menu by their address."""
 
 _STYLE = """

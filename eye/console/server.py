@@ -51,6 +51,7 @@ def build_app(desk: Desk) -> FastAPI:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        await desk.jobs.stop()
         await desk.gateway.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)

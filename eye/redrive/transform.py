@@ -34,14 +34,18 @@ def read_steps(file: Path) -> list[Step]:
     """Read a file of steps: a list in JSON, `[[steps]]` in TOML. Raises ReplayError, naming what is wrong."""
     try:
         if file.suffix == ".toml":
-            steps = msgspec.convert(tomllib.loads(file.read_text()), _Steps).steps
-        else:
-            steps = msgspec.json.decode(file.read_bytes(), type=list[Step])
+            return _checked(msgspec.convert(tomllib.loads(file.read_text()), _Steps).steps)
+        return _checked(msgspec.json.decode(file.read_bytes(), type=list[Step]))
     except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ReplayError(f"{file} is no list of steps (op is set, remove or rename): {error}") from error
-    for step in steps:
-        _check(step)
-    return steps
+
+
+def parse_steps(text: str) -> list[Step]:
+    """Read a list of steps in JSON. Raises ReplayError, naming what is wrong."""
+    try:
+        return _checked(msgspec.json.decode(text, type=list[Step]))
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+        raise ReplayError(f"this is no list of steps (op is set, remove or rename): {error}") from error
 
 
 def transform(event: Any, steps: Sequence[Step]) -> Any:
@@ -63,6 +67,12 @@ def transform(event: Any, steps: Sequence[Step]) -> Any:
             case _:
                 pass
     return event
+
+
+def _checked(steps: list[Step]) -> list[Step]:
+    for step in steps:
+        _check(step)
+    return steps
 
 
 def _check(step: Step) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import aiohttp
 from playwright.async_api import Page
 
 from tests.integration.gateway.test_json_builders import eventually
@@ -37,6 +38,16 @@ class Console:
         await self.send(*events)
         for event in events:
             await eventually(partial(self._is_stored, event["event_id"]))
+
+    async def knows(self, key: str) -> bool:
+        """Tell whether the gateway knows a key."""
+        url = f"{self.pipeline.gateway.url}/key"
+        async with aiohttp.ClientSession() as session, session.get(url, headers={"X-API-Key": key}) as response:
+            return response.status == 200
+
+    async def forgets(self, key: str) -> bool:
+        """Tell whether the gateway knows a key no more."""
+        return not await self.knows(key)
 
     async def _is_stored(self, event_id: str) -> bool:
         status, _ = await self.pipeline.get(f"/events/{event_id}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eye.cli.runs.redrive_view import describe
+from eye.redrive.describe import describe
 from eye.redrive.transform import Step, read_steps, transform
 from eye.runs.errors import ReplayError
 
