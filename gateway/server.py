@@ -8,6 +8,7 @@ import faulthandler
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
@@ -44,6 +45,9 @@ BACKLOG = 1024
 CANCEL_SECONDS = 1.0
 """Time to end after that, before they are cancelled."""
 
+SWITCH_SECONDS = 0.0005
+"""Longest time that a thread with a large body keeps the interpreter while the event loop waits for it."""
+
 
 def run(
     settings: Settings,
@@ -70,7 +74,7 @@ async def serve(
 
     `ready` is called once with the address, as `http://host:port` or `https://host:port`, when the port is open;
     Kafka may still be away then. Any number of processes can listen on the same port. `own_process`: nothing else runs
-    in this process, which ends within STOP_SECONDS of the signal, and whose garbage collector is tuned.
+    in this process, which ends within STOP_SECONDS of the signal, and whose garbage collector and threads are tuned.
     """
     amend_connections()
     stop = stop or _stop_on_signal(_exit_in_time if own_process else None)
@@ -85,6 +89,7 @@ async def serve(
         await stack.enter_async_context(_admin_port(app[GATEWAY]))
         if own_process:
             garbage_collection.tune(app[GATEWAY].metrics)
+            sys.setswitchinterval(SWITCH_SECONDS)
         log.info("listening on %s", address)
         if ready is not None:
             ready(address)

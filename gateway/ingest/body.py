@@ -43,6 +43,9 @@ _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 THREADS = 2
 """Threads for bodies that take seconds: large ones that only the tolerant reader takes."""
 
+UNKNOWN_LARGE_BYTES = 32 * 1024
+"""The same limit while nobody knows the sender: what strangers send holds up others least."""
+
 T = TypeVar("T")
 
 
@@ -57,6 +60,7 @@ class BodyReader:
         self._max_bytes = settings.max_request_bytes
         self._seconds = settings.transfer_seconds
         self._threads = ThreadPoolExecutor(THREADS, "large bodies")
+        self._for_unknown = ThreadPoolExecutor(1, "bodies of unknown senders")
         self.reader = Reader(max_events=settings.max_request_events, max_event_bytes=settings.max_event_bytes)
 
     async def read_events(self, request: web.Request, charge: Charge) -> ParsedBody:
@@ -70,10 +74,10 @@ class BodyReader:
         read = self.reader.read_lines if content_type in NDJSON_TYPES else self.reader.read
         return await self.offload_if_large(len(body), lambda: read(body))
 
-    async def read(self, request: web.Request, charge: Charge, *, find_gzip: bool = False) -> bytes:
+    async def read(self, request: web.Request, charge: Charge, *, find_gzip: bool = False, known: bool = True) -> bytes:
         """Read a body, decompressed, or take it from `READ`. Raises a Problem of 400, 408, 413, 415 or 503.
 
-        `find_gzip`: gzip is recognised by its first bytes, whatever the head says.
+        `find_gzip`: gzip is recognised by its first bytes, whatever the head says. `known` as in `offload_if_large`.
         """
         if READ in request:
             read: bytes = request.pop(READ)
@@ -83,21 +87,39 @@ class BodyReader:
                 sent = await self._receive(request, charge)
         except TimeoutError:
             raise RequestTimeout("The body of a request has to come faster.") from None
-        body = decompress(sent, request.headers.get("Content-Encoding", ""), self._max_bytes)
+        body = await self.decompress(sent, request.headers.get("Content-Encoding", ""), known=known)
         if find_gzip and body.startswith(GZIP_MAGIC):
-            body = decompress(body, "gzip", self._max_bytes)
+            body = await self.decompress(body, "gzip", known=known)
         charge(len(body) - len(sent))
         return body
 
-    async def offload_if_large(self, size: int, work: Callable[[], T]) -> T:
-        """Run pure work on so many bytes: at once, or in a thread when it would hold up other requests."""
-        if size <= LARGE_BYTES:
+    async def decompress(self, sent: bytes, encoding: str, *, known: bool = True) -> bytes:
+        """Decompress a body: at once while it stays small, anew in a thread when it grows; a few bytes may be a bomb.
+
+        Raises a Problem of 400, 413 or 415.
+        """
+        small = _inline_bytes(known)
+        try:
+            return decompress(sent, encoding, min(small, self._max_bytes))
+        except TooLarge:
+            return await self.offload_if_large(
+                small + 1, lambda: decompress(sent, encoding, self._max_bytes), known=known
+            )
+
+    async def offload_if_large(self, size: int, work: Callable[[], T], *, known: bool = True) -> T:
+        """Run pure work on so many bytes: at once, or in a thread when it would hold up other requests.
+
+        Senders whose key is not `known` yet have one thread for all of them: no other sender waits behind their bodies.
+        """
+        if size <= _inline_bytes(known):
             return work()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        threads = self._threads if known else self._for_unknown
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     def close(self) -> None:
         """End the threads, without waiting for their work."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._for_unknown):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def _receive(self, request: web.Request, charge: Charge) -> bytes:
         """Receive a body, charged as it comes: nobody is charged for bytes that may never come."""
@@ -114,6 +136,10 @@ class BodyReader:
             charge(len(part))
             body += part
         return bytes(body)
+
+
+def _inline_bytes(known: bool) -> int:
+    return LARGE_BYTES if known else UNKNOWN_LARGE_BYTES
 
 
 def media_type(headers: Mapping[str, str]) -> str:

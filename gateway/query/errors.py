@@ -57,6 +57,7 @@ _SOURCE = "eye.rejected_events event"
 # the caller's own application first: two may have used the same UUID
 _BY_ID = f"""{_SELECT} from {_SOURCE}
     where event.event_id = %(id)s and (%(session_id)s::text is null or event.session_id = %(session_id)s)
+        and (%(only)s::text is null or event.application = %(only)s)
     order by event.application <> %(application)s, event.application limit 1"""
 
 _COUNTS = """
@@ -103,13 +104,13 @@ ERRORS = Listing(
 
 
 async def find_rejected_event(
-    database: Database, application: str, event_id: str, session_id: str | None
+    database: Database, application: str, event_id: str, session_id: str | None, only: str | None = None
 ) -> RejectedEvent | None:
-    """Return the rejected event with an id, as sent, in a session if one is given.
+    """Return the rejected event with an id, as sent, in a session if one is given; `only`: of this application alone.
 
     An id that is no UUID is one of the application's own.
     """
-    wanted = {"id": row_id(application, event_id), "application": application, "session_id": session_id}
+    wanted = {"id": row_id(application, event_id), "application": application, "session_id": session_id, ONLY: only}
     for row in await database.rows(_BY_ID, wanted):
         return _rejected(row)
     return None

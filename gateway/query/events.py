@@ -11,7 +11,7 @@ import msgspec
 from gateway.openapi_parts import Json, call, path, ref
 from gateway.query.cursor import Place
 from gateway.query.database import Database
-from gateway.query.listing import READ_PROBLEMS, Listing, Row, to_struct
+from gateway.query.listing import ONLY, READ_PROBLEMS, Listing, Row, to_struct
 from gateway.query.parameters import Parameter, event_type_filters, time_filters
 from schemas.ids import row_id
 
@@ -49,6 +49,7 @@ _SOURCE = "eye.events event"
 _BY_ID = f"""{_SELECT} from {_SOURCE}
     join eye.event_keys key using (occurred_at, event_id, application)
     where key.event_id = %(id)s and (%(session_id)s::text is null or event.session_id = %(session_id)s)
+        and (%(only)s::text is null or event.application = %(only)s)
     order by event.application <> %(application)s, event.application limit 1"""
 
 BY_ID_PARAMETERS = (Parameter("session_id", "The event of this session, where several have the id.", ""),)
@@ -93,12 +94,14 @@ SESSION_EVENTS = replace(EVENTS, filters=_TYPE_AND_TIME, always=("event.session_
 """The events of the session that the path names."""
 
 
-async def find_event(database: Database, application: str, event_id: str, session_id: str | None) -> StoredEvent | None:
-    """Return the stored event with an id, as sent, in a session if one is given.
+async def find_event(
+    database: Database, application: str, event_id: str, session_id: str | None, only: str | None = None
+) -> StoredEvent | None:
+    """Return the stored event with an id, as sent, in a session if one is given; `only`: of this application alone.
 
     An id that is no UUID is one of the application's own.
     """
-    wanted = {"id": row_id(application, event_id), "application": application, "session_id": session_id}
+    wanted = {"id": row_id(application, event_id), "application": application, "session_id": session_id, ONLY: only}
     for row in await database.rows(_BY_ID, wanted):
         event = _event(row)
         event.status = "stored"

@@ -87,13 +87,15 @@ async def validate_as(format: Format, request: web.Request) -> web.Response:
 async def _read(format: Format, request: web.Request) -> tuple[RequestParts, list[Item]]:
     """Read and map the events of a request, within the limits of its sender. Raises a Problem."""
     gateway, permit = request.app[GATEWAY], request[PERMIT]
-    if GRANT in request:
+    known = GRANT in request
+    if known:
         gateway.admission.check_rate(permit)
-    find_gzip = format.finds_gzip
-    body = await gateway.bodies.read(request, lambda size: gateway.admission.charge(permit, size), find_gzip=find_gzip)
+    body = await gateway.bodies.read(
+        request, lambda size: gateway.admission.charge(permit, size), find_gzip=format.finds_gzip, known=known
+    )
     parts = _parts(request, body)
-    batch = await gateway.bodies.offload_if_large(len(body), lambda: format.read(parts))
-    if GRANT not in request:
+    batch = await gateway.bodies.offload_if_large(len(body), lambda: format.read(parts), known=known)
+    if not known:
         identify(request, batch.key, Access.WRITE)
         gateway.admission.check_rate(permit)
     gateway.admission.charge(permit, 0, len(batch.events))
@@ -106,7 +108,9 @@ async def get_segment_settings(request: web.Request) -> web.Response:
     """Answer what Segment's browser SDK fetches first: it sends its events to this host, by the same key."""
     key = request.match_info["write_key"]
     authorize_by(request, key, Access.WRITE)
-    body = segment.settings(key, request.host, request.scheme)
+    called = request.app[GATEWAY].proxies.public_address(request)
+    host, scheme = (request.host, request.scheme) if called is None else (called.host + called.prefix, called.scheme)
+    body = segment.settings(key, host, scheme)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 

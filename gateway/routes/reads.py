@@ -34,9 +34,10 @@ async def get_event(request: web.Request) -> web.Response:
     """Return one event, stored or rejected; an id that is no UUID is one of the caller's own application."""
     session_id = read_parameters(request, BY_ID_PARAMETERS).get("session_id")
     database, application, event_id = _database(request), request[GRANT].application, _segment(request, "event_id")
-    event = await find_event(database, application, event_id, session_id)
-    found = event or await find_rejected_event(database, application, event_id, session_id)
-    if found is None or only_application(request) not in (None, found.application):
+    only = only_application(request)
+    event = await find_event(database, application, event_id, session_id, only)
+    found = event or await find_rejected_event(database, application, event_id, session_id, only)
+    if found is None:
         raise NotFound(f"No event {event_id} is stored (yet).")
     return _json(found)
 

@@ -8,7 +8,7 @@ from gateway.ingest.formats.event import is_deeper
 from gateway.ingest.formats.json_slices import Members, elements, given, joined, object_members, string
 from schemas.json_reader import MAX_DEPTH
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?|NaN|-?Infinity", re.ASCII)
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|NaN|-?Infinity", re.ASCII)
 
 
 _DEEPEST = 3 * (MAX_DEPTH + 1)

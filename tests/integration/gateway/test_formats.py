@@ -169,3 +169,15 @@ def test_no_call_has_two_formats() -> None:
     calls = [(call.method, path) for format in FORMATS for call in format.calls for path in call.paths]
 
     assert len(calls) == len(set(calls))
+
+
+async def test_a_page_behind_a_proxy_sends_to_its_address(settings: Settings) -> None:
+    behind = settings.model_copy(update={"trusted_proxies": ["127.0.0.1"]})
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "eye.example", "X-Forwarded-Prefix": "/in"}
+    async with (
+        a_gateway(behind, until_ready=False) as client,
+        client.get(f"/v1/projects/{KEY}/settings", headers=forwarded) as answer,
+    ):
+        sending = (await answer.json())["integrations"]["Segment.io"]
+
+    assert (sending["protocol"], sending["apiHost"]) == ("https", "eye.example/in/v1")

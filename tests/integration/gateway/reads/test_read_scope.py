@@ -79,3 +79,10 @@ async def test_counts_exports_and_sessions_leave_out_others(client: ClientSessio
 
 async def test_a_stream_of_another_application_is_forbidden(client: ClientSession) -> None:
     assert (await read(client, "blog", "/events/stream?application=shop"))[0] == 403
+
+
+async def test_anothers_event_of_the_same_id_hides_none(client: ClientSession, settings: Settings) -> None:
+    store_events(settings, [a_stored_event(10, application="blog")])
+
+    status, found = await read(client, "shop", f"/events/{uuid.UUID(int=11)}")
+    assert (status, found["application"], found["status"]) == (200, "shop", "rejected")

@@ -215,3 +215,10 @@ def test_too_many_records_are_refused(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize(("body", "headers"), [(b"", PROTOBUF), (b"{}", JSON), (b'{"resourceLogs": [7, {}]}', JSON)])
 def test_a_request_may_have_no_record(body: bytes, headers: dict[str, str]) -> None:
     assert read(the_parts(body, "/v1/logs", headers=headers)).items() == []
+
+
+@pytest.mark.parametrize("number", ["007", "-01", "00", "01.5"])
+def test_a_number_that_is_none_of_json_stays_a_text(number: str) -> None:
+    body = a_request(a_record({}, traceId=TRACE, attributes=[{"key": "a", "value": {"intValue": number}}]))
+
+    assert one(body)["data"] == {"a": number}
