@@ -96,6 +96,7 @@ class Tail:
                 # from here to the end of the loop nothing else runs: neither reader moves
                 listener.own = {tp for tp in listener.own if positions[tp] < self.positions[tp]}
                 yield b"".join(events)
+                await asyncio.sleep(0)  # what is buffered comes without a pause, and others have to run as well
 
     async def _clip(self, consumer: AIOKafkaConsumer, listener: Listener) -> bytes:
         """Move positions into the log; returns the event that tells of records that are gone, where there are any."""
