@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Set
 from datetime import timedelta
 from urllib.parse import parse_qs
 
+from gateway.access.authorization import presented_key
 from gateway.ingest.event_reader import Item, trimmed
 from gateway.ingest.formats.event import Mapped, map_object, sent_at
 from gateway.ingest.formats.format import Batch, Format, Reply, RequestParts, json_reply, post
@@ -32,6 +34,8 @@ _KEYS = ("api_key", "token")
 """The members of a body, or of an event, that may hold the key."""
 
 _SPOKEN_FOR = frozenset({*_KEYS, "uuid", "event", "properties", "distinct_id", "session_id", "timestamp", "sent_at"})
+Keys = Set[str | None]
+
 _MILLISECONDS = re.compile(rb"\d{1,11}")
 
 
@@ -48,7 +52,8 @@ def read(parts: RequestParts) -> Batch:
         raise BadRequest('A body is one event, a list of events, or {"api_key": "...", "batch": [...]}.')
     moment = sent_at(string(wrapper.get("sent_at"))) or sent_at(parts.headers.get("PostHog-Request-Timestamp"))
     key = _key(wrapper) or (_key_of_event(events[0]) if events else None)
-    return Batch(events, lambda event: _item(event, moment, key, parts), key)
+    keys = {key, parts.query.get("key"), presented_key(parts.headers)} - {None}
+    return Batch(events, lambda event: _item(event, moment, keys, parts), key)
 
 
 def answer(_: RequestParts, answer: Answer) -> Reply:
@@ -91,15 +96,15 @@ def _key_of_event(value: bytes) -> str | None:
     return _key(event) or _key(object_members(event.get("properties")))
 
 
-def _item(value: bytes, moment: str | None, key: str | None, parts: RequestParts) -> Item:
-    """Map one event; `moment` is when the batch was sent, `key` the sender's key, which is not kept."""
-    return map_object(value, lambda sent: _mapped(value, sent, moment, key, parts), parts.limits)
+def _item(value: bytes, moment: str | None, keys: Keys, parts: RequestParts) -> Item:
+    """Map one event; `moment` is when the batch was sent, `keys` those of the request, which are not kept."""
+    return map_object(value, lambda sent: _mapped(value, sent, moment, keys, parts), parts.limits)
 
 
-def _mapped(value: bytes, sent: Members, moment: str | None, key: str | None, parts: RequestParts) -> Mapped:
+def _mapped(value: bytes, sent: Members, moment: str | None, keys: Keys, parts: RequestParts) -> Mapped:
     event = given(sent)
     if "properties" in event:
-        event["properties"] = _without_token(event["properties"], key)
+        event["properties"] = _without_token(event["properties"], keys)
     properties = object_members(event.get("properties"))
     person = event.get("distinct_id") or properties.get("distinct_id")
     session_ids = (properties.get("$session_id"), event.get("session_id"), person, event.get("uuid"))
@@ -118,9 +123,9 @@ def _mapped(value: bytes, sent: Members, moment: str | None, key: str | None, pa
     )
 
 
-def _without_token(properties: bytes, key: str | None) -> bytes:
+def _without_token(properties: bytes, keys: Keys) -> bytes:
     """Return an event's properties without the sender's key, which posthog-js puts there."""
-    if key is None or string(object_members(properties).get("token")) != key:
+    if not keys or string(object_members(properties).get("token")) not in keys:
         return properties
     return without(properties, members(properties) or {}, "token")
 

@@ -120,3 +120,10 @@ def test_the_newer_mode_has_a_directive_for_each_id() -> None:
         "b": {"result": "drop", "details": "70000 bytes"},
         "c": {"result": "retry", "details": ""},
     }
+
+
+def test_a_key_in_the_head_is_kept_in_no_event_of_a_batch() -> None:
+    first, second = a_capture(), a_capture(properties={"token": "HEAD", "other": "OTHER"})
+    parts = the_parts({"batch": [first, second]}, "/batch/", headers={"Authorization": "Bearer HEAD"})
+
+    assert "HEAD" not in json.dumps(mapped(read(parts)))
