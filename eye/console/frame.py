@@ -24,6 +24,9 @@ NAVIGATION = {
     "/sessions": "Sessions",
     "/rejected": "Rejected",
     "/trace": "Trace of an event",
+    "/catalogue": "Catalogue",
+    "/ledger": "Ledger",
+    "/keys": "Applications and keys",
 }
 """The pages of the menu by their address."""
 

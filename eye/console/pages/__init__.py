@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from eye.console.pages import live, overview, rejected, session, sessions, trace
+from eye.console.pages import catalogue, keys, ledger, live, overview, rejected, session, sessions, trace
 
-PAGES = (overview, live, sessions, session, rejected, trace)
+PAGES = (overview, live, sessions, session, rejected, trace, catalogue, ledger, keys)
