@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -34,11 +36,30 @@ def run(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
-    log.info("the console listens on http://%s:%s", settings.console_host, settings.console_port)
-    server = uvicorn.Server(config)
+    server = _Server(config)
     server.run()
     if not server.started:
         raise OSError(f"the console can't listen on {settings.console_host}:{settings.console_port}")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server; it says when it listens, and a stop by signal is a stop in good order."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        if self.started:
+            log.info("the console listens on http://%s:%s", self.config.host, self.config.port)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT or SIGTERM, and raise it no second time."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def build_app(desk: Desk) -> FastAPI:

@@ -21,6 +21,7 @@ _LEAST_LEVELS = {
     "aiokafka": logging.WARNING,
     "aiokafka.producer.sender": logging.ERROR,  # warns of what it then repeats with success
     "asyncio": logging.WARNING,
+    "uvicorn": logging.WARNING,
 }
 
 

@@ -137,7 +137,7 @@ def test_a_command_that_stays_ends_by_ctrl_c(example: Example, pipeline: Pipelin
     process = subprocess.Popen(
         ["bash", "-c", f"exec env {for_pipeline(example, pipeline)}"],
         cwd=place,
-        env=environment_of(pipeline.settings, gateway=free_port()),
+        env=environment_of(pipeline.settings, gateway=free_port(), console=free_port()),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
