@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import ssl
@@ -14,13 +13,14 @@ from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from eye.local import local_http
 from eye.local.choice import Server, choose_kafka, choose_postgres
+from eye.local.data_dir import claim_data_dir
 from eye.local.environment import drop_foreign_variables
 from eye.local.errors import LocalError
 from eye.local.process import Process
@@ -256,22 +256,6 @@ class Stack:
             else StackPart(name, address)
             for name, address in addresses.items()
         ]
-
-
-def claim_data_dir(wanted: Path) -> tuple[IO[str], Path]:
-    """Lock a data directory for this process: the wanted one, or, where a stack runs in it, one inside."""
-    number = 1
-    while True:
-        directory = wanted if number == 1 else wanted / f"stack-{number}"
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / "lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            number += 1
-        else:
-            return lock, directory
 
 
 def environment(settings: Settings) -> dict[str, str]:

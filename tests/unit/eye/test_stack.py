@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from eye.local.data_dir import claim_data_dir
 from eye.local.registry import (
     STACK_FILE,
     StackInfo,
@@ -20,7 +21,7 @@ from eye.local.registry import (
     remove_stack,
     write_stack,
 )
-from eye.local.stack import claim_data_dir, environment
+from eye.local.stack import environment
 from schemas.settings import Settings
 
 
