@@ -29,6 +29,9 @@ from gateway.query.parameters import (
 Row = Mapping[str, Any]
 """A row by the names of its columns."""
 
+EXPORT_TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
+"""Content types of answers that have all items, by format."""
+
 READ_PROBLEMS = (400, 401, 403, 503)
 """Statuses of the problems that each read may answer with."""
 
@@ -138,7 +141,10 @@ class Listing:
     def call(self, summary: str, schema: str, *path_parameters: Json) -> Json:
         """Return the call as the OpenAPI document has it."""
         parameters = [*path_parameters, *(parameter.openapi() for parameter in self.parameters)]
-        return call(summary, schema, READ_PROBLEMS, parameters)
+        described = call(summary, schema, READ_PROBLEMS, parameters)
+        lines = {"schema": {"type": "string"}}
+        described["responses"]["200"]["content"] |= dict.fromkeys(EXPORT_TYPES.values(), lines)
+        return described
 
 
 def to_struct(row: Row, struct: type[S], *json_columns: str) -> S:

@@ -14,15 +14,13 @@ from aiohttp import hdrs, web
 
 from gateway.context import GATEWAY
 from gateway.problems import Overloaded
-from gateway.query.listing import Listing
+from gateway.query.listing import EXPORT_TYPES, Listing
 from gateway.query.parameters import FORMAT
 
 log = logging.getLogger(__name__)
 
 MAX_EXPORTS = 8
 """Answers of this kind that one process writes at once; each costs queries while its client reads."""
-
-MEDIA_TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 
 EXPORTS = web.AppKey("exports", list[int])
 """The number of exports under way, in a list of one."""
@@ -50,7 +48,7 @@ async def _export(
     request: web.Request, wanted: str, names: Sequence[str], pages: AsyncIterator[Sequence[Any]]
 ) -> web.StreamResponse:
     first = await anext(pages)
-    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: MEDIA_TYPES[wanted]})
+    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: EXPORT_TYPES[wanted]})
     await response.prepare(request)
     if request.method == hdrs.METH_HEAD:
         return response
@@ -76,7 +74,7 @@ async def _export(
 def _accepted(request: web.Request) -> str:
     """Return the format that the header Accept asks for; JSON unless it names another one alone."""
     accept = request.headers.get(hdrs.ACCEPT, "").partition(";")[0].strip().lower()
-    return next((name for name, media_type in MEDIA_TYPES.items() if accept == media_type), "json")
+    return next((name for name, media_type in EXPORT_TYPES.items() if accept == media_type), "json")
 
 
 def _json_lines(items: Sequence[Any]) -> bytes:

@@ -49,7 +49,7 @@ def gateway_removed(field: Field) -> None:
         killed = drain(field, spool)
         time.sleep(field.chance.uniform(0.5, 3))
         killed.kill()
-        killed.wait()
+        killed.communicate()
     code, drained, said = finish(drain(field, spool))
     field.demand(code == 0, f"draining ended with {code}: {said}")
     code, drained, _ = finish(drain(field, spool))

@@ -70,7 +70,7 @@ def test_once_the_topic_takes_them_they_are_sent_once(refused: Settings) -> None
     assert (again.returncode, again.json["sent"], store(refused).count()) == (0, 0, 0)
     found = {json.loads(record.value)["number"]: record for record in raw_records(refused)}
     assert found.keys() == set(range(5))
-    assert (found[3].key, list(found[3].headers), found[3].timestamp) == (large(3)[0], large(3)[2], large(3)[3])
+    assert (found[3].key, list(found[3].headers)) == (large(3).key, large(3).headers)
 
 
 def test_one_that_kafka_got_before_a_kill_is_not_sent_again(refused: Settings) -> None:

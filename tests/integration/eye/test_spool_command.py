@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from eye.cli.terminal import out
 from eye.local.stack import environment
 from eye.operations.spools import sending
 from gateway.metrics import Metrics
@@ -160,7 +161,8 @@ def test_a_living_gateway_is_named_and_nothing_is_sent(left: Settings) -> None:
     ]
 
 
-def test_people_are_shown_whose_spool_holds_how_much(left: Settings) -> None:
+def test_people_are_shown_whose_spool_holds_how_much(left: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out, "width", 120)
     shown = run_eye("spool", "list", str(left.data_dir), env=environment(left))
 
     assert shown.returncode == 0

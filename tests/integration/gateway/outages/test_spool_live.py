@@ -94,7 +94,7 @@ async def test_a_batch_that_is_under_way_when_it_is_spooled_is_written_once(ther
 
 async def test_a_record_is_drained_as_it_came(there: Settings, broker: Kafka) -> None:
     record = OutgoingRecord(
-        b"s\xc3\xa9", b'{"a":  1}', [("event_id", b"mine"), ("received_at", b"5")], 1_609_492_527_123
+        b"s\xc3\xa9", b'{"a":  1}', [("event_id", b"mine"), ("received_at", b"5")], time.time_ns() // 1_000_000 - 5_123
     )
     broker.kill()
     publisher = Publisher(there, Metrics())
