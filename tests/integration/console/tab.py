@@ -75,6 +75,12 @@ class Tab:
         """Open a page."""
         await self.page.goto(f"{self.url}{path}")
 
+    async def follow(self, name: str) -> None:
+        """Open what a link of the page leads to; a click may be lost while the page is still being drawn."""
+        href = await self.page.get_by_role("link", name=name).get_attribute("href")
+        assert href is not None, f"the link {name} leads nowhere"
+        await self.open(href)
+
     async def shows(self, text: str, seconds: float = 30) -> None:
         """Wait until the page shows a text."""
         await self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)

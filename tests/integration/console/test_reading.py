@@ -20,7 +20,7 @@ async def test_a_session_shows_its_events_in_order(console: Console, tab: Tab) -
     await console.store(last, broken, first)
 
     await tab.log_in(READ_KEY, "/sessions")
-    await tab.page.get_by_role("link", name="s-line").click()
+    await tab.follow("s-line")
     rows = tab.page.locator("tbody tr")
     await expect(rows).to_have_count(3)
     shown = await rows.all_inner_texts()
@@ -34,7 +34,7 @@ async def test_an_event_is_followed_from_step_to_step(console: Console, tab: Tab
     await console.store(event)
 
     await tab.log_in(READ_KEY, "/session?id=s-trace")
-    await tab.page.get_by_role("link", name=event["event_id"]).click()
+    await tab.follow(event["event_id"])
     await tab.shows(f"{event['event_id']} of shop: stored")
 
     assert {"received by the gateway", "raw record", "verdict: accepted", "UTC"} <= set(
@@ -63,7 +63,7 @@ async def test_hostile_payloads_stay_text(console: Console, tab: Tab, width: int
     await tab.page.set_viewport_size({"width": width, "height": 800})
 
     await tab.log_in(READ_KEY, "/sessions")
-    await tab.page.get_by_role("link", name=session).click()
+    await tab.follow(session)
     await expect(tab.page.locator("tbody tr")).to_have_count(2)
     seen = await tab.text()
     await tab.open(f"/trace?id={rejected['event_id']}")
