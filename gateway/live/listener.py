@@ -40,21 +40,19 @@ class Listener:
 
     def offer(self, verdict: LiveVerdict, positions: Mapping[TopicPartition, int]) -> None:
         """Take a verdict of the common reader, whose positions after it are these."""
-        if self.positions is not None:
-            if verdict.tp in self.own or verdict.offset < self.positions.get(verdict.tp, 0):
-                return
-            self.positions[verdict.tp] = verdict.offset + 1
-            positions = self.positions
-        if verdict.is_new and self.conditions.meet(verdict):
-            self._add(verdict, encode_positions(positions, self._topics))
+        if self.positions is None:
+            event = verdict.common(positions, self._topics) if self._wants(verdict) else None
+        elif verdict.tp in self.own or verdict.offset < self.positions.get(verdict.tp, 0):
+            return
+        else:
+            event = self._own_event(verdict)
+        if event is not None:
+            self._add(*event)
 
     def read(self, verdict: LiveVerdict) -> bytes:
         """Return the event of a verdict that the reader read by itself; nothing where it is not wanted."""
-        assert self.positions is not None, "it began at a position of its own"
-        self.positions[verdict.tp] = verdict.offset + 1
-        if not (verdict.is_new and self.conditions.meet(verdict)):
-            return b""
-        return verdict.frame(encode_positions(self.positions, self._topics))
+        event = self._own_event(verdict)
+        return event[1] if event else b""
 
     def begin_at_known(self, known: Mapping[TopicPartition, int]) -> Positions:
         """Forget partitions that are not there, begin others at their start, and return its positions."""
@@ -85,8 +83,19 @@ class Listener:
             async with asyncio.timeout(seconds):
                 await self._filled.wait()
 
-    def _add(self, verdict: LiveVerdict, position: str) -> None:
-        frame = verdict.frame(position)
+    def _wants(self, verdict: LiveVerdict) -> bool:
+        return verdict.is_new and self.conditions.meet(verdict)
+
+    def _own_event(self, verdict: LiveVerdict) -> tuple[str, bytes] | None:
+        """Move the positions of its own beyond a verdict; returns them and the event, None where it is not wanted."""
+        assert self.positions is not None, "it began at a position of its own"
+        self.positions[verdict.tp] = verdict.offset + 1
+        if not self._wants(verdict):
+            return None
+        position = encode_positions(self.positions, self._topics)
+        return position, verdict.frame(position)
+
+    def _add(self, position: str, frame: bytes) -> None:
         if self._missed or len(self._waiting) >= MAX_WAITING or self._bytes + len(frame) > MAX_WAITING_BYTES:
             self._missed += 1
             self._missed_up_to = position

@@ -16,6 +16,7 @@ from gateway.live.listener import Listener
 from gateway.live.positions import Positions
 from gateway.live.verdict import ACCEPTED, REJECTED, Conditions, LiveVerdict
 from kafka_client.cluster_guard import ClusterGuard, guarded
+from kafka_client.consumers import stop_consumer
 from schemas.settings import Settings
 from schemas.topics import topic_names
 
@@ -25,6 +26,7 @@ RETRY_SECONDS = 1.0
 """Time between two tries to read while Kafka is away."""
 
 _FETCH_MS = 200
+_STOP_SECONDS = 1.0
 _RECORDS = 500
 _FETCH_BYTES = 512 * 1024
 
@@ -172,8 +174,7 @@ class Tail:
             await consumer.start()
             yield consumer
         finally:
-            with contextlib.suppress(KafkaError):
-                await consumer.stop()
+            await stop_consumer(consumer, _STOP_SECONDS)
 
 
 def _partitions_in(metadata: Any, topics: Iterable[str]) -> list[TopicPartition]:

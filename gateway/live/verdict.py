@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
+from gateway.live.positions import encode_positions
 from schemas.record import APPLICATION, CATEGORY, NAME, REPLAY
+from schemas.topics import Topics
 
 ACCEPTED, REJECTED = "accepted", "rejected"
 
@@ -31,6 +34,7 @@ class LiveVerdict:
         self.key: bytes | None = record.key
         self.value: bytes | None = record.value
         self.headers: dict[str, bytes] = dict(record.headers)
+        self._common: tuple[str, bytes] | None = None
 
     @property
     def is_new(self) -> bool:
@@ -47,6 +51,13 @@ class LiveVerdict:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None, None
         return found.category, found.name
+
+    def common(self, positions: Mapping[TopicPartition, int], topics: Topics) -> tuple[str, bytes]:
+        """Return the common reader's position and the event at it, made once for all its listeners."""
+        if self._common is None:
+            position = encode_positions(positions, topics)
+            self._common = position, self.frame(position)
+        return self._common
 
     def frame(self, position: str) -> bytes:
         """Return the verdict as a server-sent event whose id is a position."""

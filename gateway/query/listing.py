@@ -87,6 +87,7 @@ class Listing:
         limit = given.get(LIMIT.name, DEFAULT_LIMIT)
         if limit > MAX_LIMIT:
             raise bad_parameter(f"limit: a page has at most {MAX_LIMIT} items.")
+        self.members(given)
         found = await self._rows(database, given, limit + 1, self._begin(given))
         following = encode_cursor(self._cursors(given), self.place(found[limit - 1])) if len(found) > limit else None
         return {self.name: self._items(found[:limit], given), "next": following}
@@ -94,7 +95,8 @@ class Listing:
     async def pages(self, database: Database, given: Mapping[str, Any]) -> AsyncIterator[Sequence[Any]]:
         """Yield all items that the parameters ask for, at most MAX_LIMIT at once. Raises as `page` does.
 
-        Each page is a query of its own: nobody who reads slowly holds a transaction.
+        Look at the fields with `members` first. Each page is a query of its own: nobody who reads slowly holds a
+        transaction.
         """
         left, place = given.get(LIMIT.name), self._begin(given)
         while left is None or left > 0:
@@ -126,7 +128,6 @@ class Listing:
     async def _rows(
         self, database: Database, given: Mapping[str, Any], limit: int, place: Place | None
     ) -> Sequence[Row]:
-        self.members(given)
         wanted: dict[str, Any] = {**given, "limit": limit}
         wanted |= data_values(given.get(DATA_FILTER.name, ())) | inner_values(given.get(FIELDS.name, ()))
         if place is not None:

@@ -6,7 +6,6 @@ import csv
 import io
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -98,6 +97,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, str):
         return value
     json = _encode(value)
-    if json.startswith(b'"') or isinstance(value, datetime):
+    if json.startswith(b'"'):
         return str(msgspec.json.decode(json))
     return json.decode()
